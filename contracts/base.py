@@ -1,0 +1,48 @@
+"""What every model of the contract has in common: frozen, tolerant of new fields, quiet about bad input."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Contract(BaseModel):
+    """Frozen; unknown fields are ignored, so that a publisher may be newer than its reader.
+
+    `hide_input_in_errors` keeps a bad 8 MB message from becoming an 80 MB log line.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""An instant, ISO 8601 with an offset; kept and written in UTC (`…Z`)."""
+
+# Rust's regex has no look-around and its `$` never matches before a trailing newline, unlike Python's.
+ExportId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+"""Chosen by who asks for the export; the key of everything that is known of it. Safe as a path part."""
+
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/\\]{1,128}$")]
+"""The project's id in its own service: any printable text without slashes. Case matters."""
+
+ItemId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$")]
+"""The id of a section or a sentence in its own service; only ever repeated, never used as a name."""
+
+Reference = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,2048}$")]
+"""Where an asset is: `asset:KEY`, `file:///…` under a configured root, or a path relative to the media root."""
+
+Milliseconds = Annotated[int, Field(ge=0, le=360_000_000)]
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0)]
+Crc32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""CRC-32 as in ZIP and gzip (ISO 3309), as an unsigned number."""

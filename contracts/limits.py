@@ -1,0 +1,12 @@
+"""How much one export may ask for. Everything has a limit; each is named here, with its unit."""
+
+MAX_SECTIONS = 10_000
+MAX_SENTENCES = 100_000
+"""In the whole project; with audio, image and video each, 300,000 assets."""
+MAX_TITLE_CHARACTERS = 10_000
+MAX_TEXT_CHARACTERS = 100_000
+MAX_WORD_TIMINGS = 20_000
+"""Per sentence."""
+MAX_OMISSIONS_IN_MESSAGE = 100
+"""In terminal events; the manifest lists all of them."""
+MAX_WARNINGS_IN_MESSAGE = 100
