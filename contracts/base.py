@@ -9,12 +9,13 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 class Contract(BaseModel):
     """Frozen; unknown fields are ignored, so that a publisher may be newer than its reader.
 
-    `hide_input_in_errors` keeps a bad 8 MB message from becoming an 80 MB log line.
+    `hide_input_in_errors` keeps a bad 8 MB message from becoming an 80 MB log line. Infinity and NaN are no JSON.
     """
 
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
+        allow_inf_nan=False,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
         validate_default=True,
@@ -22,7 +23,10 @@ class Contract(BaseModel):
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
@@ -32,8 +36,8 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 ExportId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 """Chosen by who asks for the export; the key of everything that is known of it. Safe as a path part."""
 
-ProjectId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/\\]{1,128}$")]
-"""The project's id in its own service: any printable text without slashes. Case matters."""
+ProjectId = Annotated[str, StringConstraints(pattern=r"^\.*[^.\x00-\x1f\x7f/\\][^\x00-\x1f\x7f/\\]*$", max_length=128)]
+"""The project's id in its own service: any printable text without slashes, but not dots alone. Case matters."""
 
 ItemId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$")]
 """The id of a section or a sentence in its own service; only ever repeated, never used as a name."""

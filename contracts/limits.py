@@ -7,6 +7,8 @@ MAX_TITLE_CHARACTERS = 10_000
 MAX_TEXT_CHARACTERS = 100_000
 MAX_WORD_TIMINGS = 20_000
 """Per sentence."""
+MAX_CHOICES = 100
+"""Per list of options; more than there are to choose from, so that a repeated one does no harm."""
 MAX_OMISSIONS_IN_MESSAGE = 100
 """In terminal events; the manifest lists all of them."""
 MAX_WARNINGS_IN_MESSAGE = 100

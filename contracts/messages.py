@@ -7,11 +7,11 @@ Commands that the service obeys: `export.start`, `export.cancel`, `export.delete
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import FailFast, Field, StringConstraints, model_validator
 
-from contracts.base import Bytes, Contract, Count, Crc32, ExportId, Moment, ProjectId, Reference
+from contracts.base import Bytes, Contract, Count, Crc32, ExportId, ItemId, Moment, ProjectId, Reference
 from contracts.codes import ErrorCode, Reason, Stage
-from contracts.limits import MAX_OMISSIONS_IN_MESSAGE, MAX_SECTIONS, MAX_WARNINGS_IN_MESSAGE
+from contracts.limits import MAX_CHOICES, MAX_OMISSIONS_IN_MESSAGE, MAX_SECTIONS, MAX_WARNINGS_IN_MESSAGE
 from contracts.project import Kind, Project, Title
 
 CONTRACT_VERSION = 1
@@ -57,8 +57,8 @@ class Caption(StrEnum):
 class Include(Contract):
     """What the creator chose; what is not chosen is listed as `excluded`."""
 
-    kinds: tuple[Kind, ...] = (Kind.AUDIO, Kind.IMAGE, Kind.VIDEO)
-    sections: Annotated[tuple[str, ...] | None, Field(max_length=MAX_SECTIONS)] = None
+    kinds: Annotated[tuple[Kind, ...], FailFast(), Field(max_length=MAX_CHOICES)] = (Kind.AUDIO, Kind.IMAGE, Kind.VIDEO)
+    sections: Annotated[tuple[ItemId, ...] | None, FailFast(), Field(max_length=MAX_SECTIONS)] = None
     """Ids of sections; nothing stands for all of them."""
 
 
@@ -67,8 +67,8 @@ class ExportOptions(Contract):
 
     archive: Archive = Archive.NONE
     include: Include = Include()
-    timelines: tuple[Timeline, ...] = ()
-    captions: tuple[Caption, ...] = ()
+    timelines: Annotated[tuple[Timeline, ...], FailFast(), Field(max_length=MAX_CHOICES)] = ()
+    captions: Annotated[tuple[Caption, ...], FailFast(), Field(max_length=MAX_CHOICES)] = ()
     on_missing: Literal["skip", "fail"] = "skip"
     """What to do when a finished asset has no readable file: go on and list it, or fail."""
     stale: Literal["include", "skip"] = "include"
@@ -248,10 +248,10 @@ class ExportCompleted(Finished):
     folder: FolderSummary
     archive: ArchiveSummary | None = None
     counts: dict[Kind, Counts]
-    omissions: Annotated[tuple[OmittedAsset, ...], Field(max_length=MAX_OMISSIONS_IN_MESSAGE)] = ()
+    omissions: Annotated[tuple[OmittedAsset, ...], FailFast(), Field(max_length=MAX_OMISSIONS_IN_MESSAGE)] = ()
     """The first ones in story order; `manifest.json` has all of them."""
     omissions_total: Count = 0
-    warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS_IN_MESSAGE)] = ()
+    warnings: Annotated[tuple[str, ...], FailFast(), Field(max_length=MAX_WARNINGS_IN_MESSAGE)] = ()
     timings_seconds: dict[Stage, Annotated[float, Field(ge=0)]]
     """Of the deciding attempt."""
     expires_at: Moment | None = None

@@ -6,7 +6,8 @@ The position of a sentence in the whole script is its number; a list's order is 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import FailFast, Field, StringConstraints, model_validator
+from pydantic import FailFast, Field, GetCoreSchemaHandler, StringConstraints, model_validator
+from pydantic_core import CoreSchema
 
 from contracts.base import Bytes, Contract, Crc32, ItemId, Milliseconds, ProjectId, Reference
 from contracts.limits import (
@@ -78,7 +79,16 @@ class FailedAsset(Contract):
     error: Annotated[str, StringConstraints(max_length=2000)] | None = None
 
 
-Asset = Annotated[CompletedAsset | PendingAsset | FailedAsset, Field(discriminator="status")]
+class _UnknownStatus:
+    """Says which statuses there are, and does not repeat the one that came: it may be a megabyte long."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        message = f"status must be one of: {', '.join(schema['choices'])}"
+        return {**schema, "custom_error_type": "unknown_status", "custom_error_message": message}
+
+
+Asset = Annotated[CompletedAsset | PendingAsset | FailedAsset, Field(discriminator="status"), _UnknownStatus()]
 
 
 class WordTiming(Contract):
@@ -123,9 +133,7 @@ class Section(Contract):
         for position, sentence in enumerate(self.sentences):
             audio = sentence.audio
             if self.audio is None and isinstance(audio, CompletedAsset) and audio.uri is None:
-                raise ValueError(
-                    f"sentences.{position}.audio has a slice, but neither it nor the section has a file"
-                )
+                raise ValueError(f"sentences.{position}.audio has a slice, but neither it nor the section has a file")
         return self
 
 
@@ -140,9 +148,23 @@ class Project(Contract):
     """Frames per second of the timelines."""
     sections: Annotated[tuple[Section, ...], FailFast(), Field(max_length=MAX_SECTIONS)]
 
-    @model_validator(mode="after")
-    def _is_of_bearable_length(self) -> Self:
-        sentences = sum(len(section.sentences) for section in self.sections)
-        if sentences > MAX_SENTENCES:
-            raise ValueError(f"{sentences} sentences; the limit is MAX_SENTENCES = {MAX_SENTENCES}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_bearable_length(cls, project: object) -> object:
+        """Counted before anything is built: a million sentences spread over ten sections would be a gigabyte."""
+        match project:
+            case {"sections": list() | tuple() as sections}:
+                sentences = sum(_sentences_in(section) for section in sections)
+                if sentences > MAX_SENTENCES:
+                    raise ValueError(f"sections have {sentences} sentences; the limit is {MAX_SENTENCES}")
+            case _:
+                pass  # the fields' own validation has better words for it
+        return project
+
+
+def _sentences_in(section: object) -> int:
+    match section:
+        case Section(sentences=sentences) | {"sentences": list() | tuple() as sentences}:
+            return len(sentences)
+        case _:
+            return 0

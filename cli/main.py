@@ -1,0 +1,157 @@
+"""The command `export-service`: parses the arguments, calls one function, returns its exit code.
+
+Exit codes: 0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from cli.errors import UsageError
+from contracts.base import ExportId, Moment
+
+_EXTRA = "worker"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command. Every expected fault is one sentence on standard error, never a traceback."""
+    words = list(sys.argv[1:] if words is None else words)
+    args = _parser().parse_args(words)
+    args.words = words
+    try:
+        return _carry_out(args)
+    except ModuleNotFoundError as absent:
+        if absent.name is None or absent.name.partition(".")[0] not in _NEEDED_BY_EXTRA:
+            raise
+        _say(f"this command needs more packages: pip install 'export-service[{_EXTRA}]' (no module {absent.name!r})")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has seen enough
+        return 1
+
+
+_NEEDED_BY_EXTRA = {"anyio", "isal", "rich", "slugify", "zipstream"}
+
+
+def _carry_out(args: argparse.Namespace) -> int:
+    # A command's modules are imported when it is called: a bare install has only what `contracts` needs.
+    module, _, function = args.command.partition(":")
+    command: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
+    try:
+        return command(args)
+    except UsageError as fault:
+        _say(str(fault))
+        return 2
+
+
+# ---- arguments --------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="export-service", description=__doc__, allow_abbrev=False)
+    parser.description = "Exports AI video projects as numbered media, a script and a ZIP."
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_plan(commands.add_parser("plan", help="show what an export would hold; change nothing", allow_abbrev=False))
+    _add_run(commands.add_parser("run", help="export a project, without a broker", allow_abbrev=False))
+    _add_verify(commands.add_parser("verify", help="compare an exported folder or ZIP with its manifest"))
+    _add_sweep(commands.add_parser("sweep", help="finish, expire and clear what exports left", allow_abbrev=False))
+    _add_demo(commands.add_parser("demo", help="export a sample project that the command makes itself"))
+    return parser
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    _add_project(parser)
+    parser.set_defaults(command="cli.run:plan")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_project(parser)
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="DIR", help="the exports root; made if it is not there"
+    )
+    parser.add_argument("--copiers", type=_positive, default=4, metavar="N", help="files copied at once (%(default)s)")
+    parser.set_defaults(command="cli.run:run")
+
+
+def _add_project(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("project", type=Path, metavar="PROJECT.json", help="in the contract's form or the studio's")
+    parser.add_argument("--media", type=Path, required=True, metavar="DIR", help="what relative references are beneath")
+    parser.add_argument("--archive", choices=("none", "zip"), default="none", help="make a ZIP beside the folder")
+    parser.add_argument("--kinds", type=_list_of("audio", "image", "video"), default=("audio", "image", "video"),
+                        metavar="KIND,…", help="only these of audio, image, video")  # fmt: skip
+    parser.add_argument(
+        "--sections", type=lambda ids: tuple(ids.split(",")), metavar="ID,…", help="only these sections"
+    )
+    parser.add_argument("--on-missing", choices=("skip", "fail"), default="skip",
+                        help="when a finished file is not there: list it and go on (%(default)s), or fail")  # fmt: skip
+    parser.add_argument("--stale", choices=("include", "skip"), default="include",
+                        help="files made from an older text (%(default)s)")  # fmt: skip
+    parser.add_argument("--retain-days", type=_positive, metavar="N", help="let `sweep` remove the export after N days")
+    parser.add_argument(
+        "--export-id", type=_checked(TypeAdapter(ExportId)), metavar="ID", help="repeat or resume this export"
+    )
+    parser.add_argument("--requested-at", type=_checked(TypeAdapter(Moment)), metavar="TIME",
+                        help="ISO 8601 with an offset; names the folder (now)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="FOLDER|ZIP")
+    parser.set_defaults(command="cli.verify:verify")
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the exports root")
+    parser.add_argument("--abandoned-after", type=_hours, default=168.0, metavar="HOURS",
+                        help="clear unfinished exports that nobody touched for so long (%(default)s)")  # fmt: skip
+    parser.set_defaults(command="cli.upkeep:sweep_root")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", type=Path, default=Path("build/demo"), metavar="DIR", help="where (%(default)s)")
+    parser.set_defaults(command="cli.demonstrate:demonstrate")
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 <= hours < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours")
+    return hours
+
+
+def _list_of(*words: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = tuple(text.split(","))
+        for word in chosen:
+            if word not in words:
+                raise argparse.ArgumentTypeError(f"{word!r} is not one of {', '.join(words)}")
+        return chosen
+
+    return parse
+
+
+def _checked(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return adapter.validate_python(text)
+        except ValidationError as fault:
+            raise argparse.ArgumentTypeError(f"{text!r}: {fault.errors()[0]['msg']}") from None
+
+    return parse
+
+
+def _say(sentence: str) -> None:
+    print(f"export-service: {sentence}", file=sys.stderr)  # noqa: T201 - told to a person

@@ -1,0 +1,43 @@
+"""Reads a project file, in the contract's form or the studio's, and says in one sentence what is wrong with it."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cli.errors import UsageError
+from contracts import Project
+from service.studio import from_studio, is_studio_project
+
+
+def read_project(path: Path) -> Project:
+    """Raises UsageError that names the file, and the field where there is one."""
+    document = _json(path)
+    try:
+        return from_studio(document) if is_studio_project(document) else Project.model_validate(document)
+    except ValidationError as fault:
+        raise UsageError(f"{path}: {first_fault(fault)}") from None
+    except ValueError as fault:
+        raise UsageError(f"{path}: {fault}") from None
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as fault:
+        raise UsageError(f"{path}: {(fault.strerror or 'cannot be read').lower()}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text") from None
+    except json.JSONDecodeError as fault:
+        raise UsageError(f"{path}: is not JSON: {fault.msg.lower()} in line {fault.lineno}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: is not a project: nested too deeply") from None
+
+
+def first_fault(fault: ValidationError) -> str:
+    """The first error as `field: sentence`, and how many there are besides."""
+    first, *others = fault.errors(include_url=False, include_input=False, include_context=False)
+    where = ".".join(str(part) for part in first["loc"])
+    sentence = first["msg"].removeprefix("Value error, ")
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{where}: {sentence}{more}" if where else f"{sentence}{more}"

@@ -1,0 +1,147 @@
+"""What a person sees in the terminal: the bar while an export runs, and the tree, omissions and figures after it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from contracts import ExportCompleted, ExportProgress, OmittedAsset, Outcome, Stage
+from service.progress import Report
+
+_FILES_SHOWN = 12
+_OMISSIONS_SHOWN = 20
+_OUTCOME_STYLES = {Outcome.COMPLETE: "green", Outcome.PARTIAL: "yellow", Outcome.EMPTY: "yellow"}
+
+NamedSize = tuple[str, int]
+"""A file's name in the folder, and its size in bytes."""
+
+
+class _Pace(ProgressColumn):
+    """Speed and time left, as the worker itself reckons them."""
+
+    def render(self, task: Task) -> Text:
+        rate, eta = task.fields["rate"], task.fields["eta"]
+        if not rate:
+            return Text("")
+        left = "" if eta is None else f", {_duration(eta)} left"
+        return Text(f"{decimal(rate)}/s{left}", style="cyan")
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Report]:
+    """A live bar; what it yields is told of every snapshot."""
+    bar = Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.fields[percent]:>3d} %"),
+        DownloadColumn(),
+        _Pace(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("planning", total=None, percent=0, rate=0, eta=None)
+
+        def report(seen: ExportProgress) -> None:
+            bar.update(
+                task,
+                description=seen.state.value,
+                completed=seen.bytes.done,
+                total=seen.bytes.total or None,
+                percent=seen.percent,
+                rate=seen.rate_bytes_per_second,
+                eta=seen.eta_seconds,
+            )
+
+        yield report
+
+
+def show_completed(console: Console, event: ExportCompleted, files: Sequence[NamedSize], where: str) -> None:
+    """The result of a run."""
+    console.print(folder_tree(event.folder.name, files))
+    if event.archive is not None:
+        console.print(f"{escape(event.archive.name)}  [dim]{decimal(event.archive.size_bytes)}[/]")
+    console.print()
+    show_omissions(console, event.omissions, event.omissions_total)
+    show_warnings(console, event.warnings)
+    style = _OUTCOME_STYLES[event.outcome]
+    console.print(f"[bold {style}]{event.outcome.value}[/]  {_counts(event)}  {_speed(event)}")
+    console.print(f"[dim]in[/] {escape(where)}", soft_wrap=True)
+
+
+def folder_tree(name: str, files: Sequence[NamedSize]) -> Tree:
+    """The folder as a file manager would show it; of a long list the beginning and the end."""
+    total = sum(size for _, size in files)
+    tree = Tree(f"[bold]{escape(name)}[/]/  [dim]{len(files)} files, {decimal(total)}[/]", guide_style="dim")
+    folders: dict[str, list[NamedSize]] = {"audio": [], "images": [], "videos": [], "": []}
+    for path, size in files:
+        folder, _, file = path.rpartition("/")
+        folders[folder].append((file, size))
+    for folder, inside in folders.items():
+        total = sum(size for _, size in inside)
+        label = f"[bold]{folder}[/]/  [dim]{len(inside)} files, {decimal(total)}[/]"
+        branch = tree.add(label) if folder else tree
+        for line in _shortened([f"{escape(file)}  [dim]{decimal(size)}[/]" for file, size in inside]):
+            branch.add(line)
+    return tree
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= _FILES_SHOWN:
+        return lines
+    hidden = len(lines) - _FILES_SHOWN + 1
+    return [*lines[: _FILES_SHOWN - 3], f"[dim]… {hidden} more[/]", *lines[-2:]]
+
+
+def show_omissions(console: Console, omissions: Sequence[OmittedAsset], total: int) -> None:
+    """Every asset that is not there, with its reason; of a long list the beginning and the sums."""
+    if not total:
+        return
+    table = Table(title=f"Not in the export: {total}", title_justify="left", title_style="bold yellow", box=None)
+    for heading in ("sentence", "kind", "reason", ""):
+        table.add_column(heading, style="dim" if not heading else None, header_style="dim")
+    for left_out in omissions[:_OMISSIONS_SHOWN]:
+        table.add_row(str(left_out.seq), left_out.kind, left_out.reason, escape(left_out.detail or ""))
+    console.print(table)
+    if total > _OMISSIONS_SHOWN:
+        sums = Counter(left_out.reason for left_out in omissions)
+        console.print(
+            f"[dim]  … and {total - _OMISSIONS_SHOWN} more; {_sums(sums.items())}. All are in manifest.json.[/]"
+        )
+    console.print()
+
+
+def _sums(sums: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sums)
+
+
+def show_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(f"[yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
+    if warnings:
+        console.print()
+
+
+def _counts(event: ExportCompleted) -> str:
+    return ", ".join(f"{counts.exported} {kind.value}" for kind, counts in event.counts.items())
+
+
+def _speed(event: ExportCompleted) -> str:
+    seconds = sum(event.timings_seconds.values())
+    moved = event.folder.size_bytes + (event.archive.size_bytes if event.archive else 0)
+    copying = event.timings_seconds.get(Stage.COPYING, 0)
+    pace = f"; copied at {decimal(int(event.folder.size_bytes / copying))}/s" if copying else ""
+    return f"[dim]{decimal(moved)} in {seconds:.1f} s{pace}[/]"
+
+
+def _duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,251 @@
+"""One try at an export: a private directory, a journal of what is finished in it, and a sign of life.
+
+Nothing of it is visible until it is decided; nobody else writes to it, ever. Synchronous: call it from a thread.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from contracts import ErrorCode
+from service.errors import Trouble
+from service.ledger import RECORDS, Ledger, attempt_key
+from service.model import FOLDERS, Copy, Facts, Written
+from service.segments import Extent, Segment
+from service.storage.port import EXPORTS, Hold, SourceFault, Storage, Watch
+
+
+class Finished(NamedTuple):
+    """A journal line: a media file that is complete under its final name."""
+
+    name: str
+    identity: str
+    written: Written
+    boot_id: str | None
+
+
+class Lost(Trouble):
+    """Something of the attempt is gone, or another one decided: somebody else finished it, or swept it away."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(ErrorCode.IO_ERROR, f"{what}: the attempt was overtaken or swept away")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Attempt `number` of an export, held by this process."""
+
+    storage: Storage
+    export_id: str
+    number: int
+    """Also the fencing token: of two attempts the larger is the newer."""
+    moment_ns: int
+    """The modification time of everything in the export."""
+    hold: Hold = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        return attempt_key(self.export_id, self.number)
+
+    @property
+    def tree(self) -> str:
+        return f"{self.key}/tree"
+
+    # ---- files
+
+    def copy(self, copy: Copy, watch: Watch) -> Written:
+        """Makes one media file and notes it. Raises SourceFault when the source is at fault."""
+        written = self.storage.assemble(f"{self.tree}/{copy.name}", copy.segments, self.moment_ns, watch)
+        self._note_file(copy, written)
+        return written
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> Written:
+        """Makes a text; never adopted, always made anew."""
+        return self.storage.assemble(f"{self.tree}/{name}", pieces, self.moment_ns, _unwatched)
+
+    def pack(self, segments: Iterable[Segment], watch: Watch) -> Written:
+        """Makes the archive."""
+        return self.storage.assemble(f"{self.key}/archive", segments, self.moment_ns, watch)
+
+    def extent(self, name: str) -> Extent:
+        """A finished file of this attempt, as a piece of an archive."""
+        version = self.storage.version(f"{self.tree}/{name}")
+        if version is None:
+            raise Lost(name)
+        return Extent(EXPORTS, f"{self.tree}/{name}", 0, version.size_bytes, version)
+
+    # ---- what earlier attempts finished
+
+    def adopt(self, copies: Iterable[Copy]) -> dict[str, Written]:
+        """Takes over what dead attempts finished of these copies, by a second name for the same file."""
+        wanted = {copy.name: copy for copy in copies}
+        adopted: dict[str, Written] = {}
+        for number in reversed(range(1, self.number)):
+            for line in dead_journal(self.storage, self.export_id, number):
+                copy = wanted.get(line.name)
+                if copy is None or line.name in adopted or copy.identity != line.identity:
+                    continue
+                if self._take(number, line):
+                    self._note_file(copy, line.written)
+                    adopted[line.name] = line.written
+        return adopted
+
+    def _take(self, number: int, line: Finished) -> bool:
+        target = f"{self.tree}/{line.name}"
+        if not self.storage.link(f"{attempt_key(self.export_id, number)}/tree/{line.name}", target):
+            return False
+        version = self.storage.version(target)
+        is_whole = version is not None and version.size_bytes == line.written.size_bytes
+        if is_whole and (line.boot_id is None or line.boot_id != self.storage.boot_id()):
+            # It was never known to be on the disk, and the memory that had it is gone, or was another host's.
+            is_whole = self._checksum(line.name) == line.written.crc32
+        if not is_whole:
+            self.storage.remove(target)
+        return is_whole
+
+    def _checksum(self, name: str) -> int | None:
+        try:
+            return self.storage.checksum(self.extent(name))
+        except SourceFault:
+            return None
+
+    # ---- the journal
+
+    def _note_file(self, copy: Copy, written: Written) -> None:
+        self._note({"file": copy.name, "identity": copy.identity, "size": written.size_bytes, "crc32": written.crc32})
+
+    def note_boot(self) -> None:
+        """Since when the machine is up: after a loss of power what is not known to be on the disk is read again."""
+        self._note({"boot": self.storage.boot_id()})
+
+    def note_percent(self, percent: int) -> None:
+        """The floor for the progress of later attempts."""
+        self._note({"percent": percent})
+
+    def note_handed_back(self) -> None:
+        """Stopped on purpose: this end says nothing against the export."""
+        self._note({"handed_back": True})
+
+    def _note(self, line: dict[str, object]) -> None:
+        # The line break comes first, so that a line torn by a full disk cannot swallow the next one.
+        self.storage.append(f"{self.key}/journal.jsonl", b"\n" + json.dumps(line, separators=(",", ":")).encode())
+
+    def note_facts(self, facts: Facts) -> None:
+        """What the survey found, a line a file; tells later why the plan was as it was."""
+        lines = (f"{json.dumps([uri, *fact], default=str)}\n".encode() for uri, fact in facts.items())
+        self.storage.assemble(f"{self.key}/facts.jsonl", lines, self.moment_ns, _unwatched)
+
+    # ---- the end
+
+    def prune(self, planned: Iterable[str]) -> list[str]:
+        """Removes from the tree what the final plan does not have; returns what the plan has and the tree lacks."""
+        names = set(planned)
+        found = set(self._tree_names())
+        for name in found - names:
+            self.storage.remove(f"{self.tree}/{name}")
+        return sorted(names - found)
+
+    def _tree_names(self) -> Iterator[str]:
+        directories = set(FOLDERS.values())
+        for name in self.storage.names(self.tree):
+            if name in directories:
+                yield from (f"{name}/{file}" for file in self.storage.names(f"{self.tree}/{name}"))
+            else:
+                yield name
+
+    def directories(self) -> list[str]:
+        """Everything from the tree's folders up to the root, in the order in which they must become durable."""
+        folders = [f"{self.tree}/{folder}" for folder in FOLDERS.values()]
+        return [*folders, self.tree, self.key, f"{RECORDS}/{self.export_id}", RECORDS, ""]
+
+    def set_moments(self) -> None:
+        """Dates the folders like the files in them; the last change to the tree."""
+        for key in self.directories()[: len(FOLDERS) + 1]:
+            self.storage.set_moment(key, self.moment_ns)
+
+    def beat(self) -> None:
+        self.storage.beat(_lock(self.key))
+
+    def end(self) -> None:
+        """Lets go; from now on others may adopt what is finished."""
+        self.hold.release()
+
+
+def begin(ledger: Ledger, export_id: str, moment_ns: int) -> Attempt:
+    """Makes the next attempt. Its number is the largest there ever was, plus one."""
+    storage = ledger.storage
+    while True:
+        number = max(ledger.attempts(export_id), default=0) + 1
+        key = attempt_key(export_id, number)
+        if not storage.claim(key):
+            continue  # a rival took the number
+        hold = storage.hold(_lock(key))
+        if hold is None:
+            continue  # a rival looked at the very moment whether we live; the number is spent, take the next
+        for folder in ("", *(f"/{folder}" for folder in FOLDERS.values())):
+            storage.claim(f"{key}/tree{folder}")
+        attempt = Attempt(storage, export_id, number, moment_ns, hold)
+        attempt.note_boot()
+        return attempt
+
+
+def pulse_of_living(ledger: Ledger, export_id: str) -> tuple[int, int] | None:
+    """Number and pulse of the newest attempt whose process lives; a pulse that stands still is a frozen process."""
+    for number in reversed(ledger.attempts(export_id)):
+        lock = _lock(attempt_key(export_id, number))
+        pulse = ledger.storage.pulse(lock)
+        if pulse is not None and not _is_free(ledger.storage, lock):
+            return number, pulse
+    return None
+
+
+def _is_free(storage: Storage, lock: str) -> bool:
+    hold = storage.hold(lock)
+    if hold is None:
+        return False
+    hold.release()
+    return True
+
+
+def dead_journal(storage: Storage, export_id: str, number: int) -> list[Finished]:
+    """What a dead attempt finished; nothing of a living one, whose files may still go away."""
+    key = attempt_key(export_id, number)
+    if storage.pulse(_lock(key)) is None or not _is_free(storage, _lock(key)):
+        return []
+    lines = list(journal(storage, export_id, number))
+    boot_id = next((line["boot"] for line in lines if "boot" in line), None)
+    return [
+        Finished(line["file"], line["identity"], Written(line["size"], line["crc32"]), boot_id)
+        for line in lines
+        if "file" in line
+    ]
+
+
+def journal(storage: Storage, export_id: str, number: int) -> Iterator[dict[str, Any]]:
+    """The whole lines of an attempt's journal; torn ones are passed over."""
+    for line in (storage.get(f"{attempt_key(export_id, number)}/journal.jsonl") or b"").split(b"\n"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def percent_floor(ledger: Ledger, export_id: str) -> int:
+    """How far earlier attempts were seen to be; progress never falls below it."""
+    floor = 0
+    for number in ledger.attempts(export_id):
+        for line in journal(ledger.storage, export_id, number):
+            seen = line.get("percent")
+            floor = max(floor, seen) if isinstance(seen, int) else floor
+    return floor
+
+
+def _lock(key: str) -> str:
+    return f"{key}/lock"
+
+
+def _unwatched(_: int) -> None:
+    return None

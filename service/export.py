@@ -1,0 +1,250 @@
+"""Carries out an export: survey, copy, texts, archive, verify, durable, decide, publish. In this order, always.
+
+Knows neither a broker nor the kind of storage. Every wait for a disk is in a thread.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+from anyio import to_thread
+
+from contracts import Archive, ErrorCode, ExportStart, Project, Stage, State, Terminal
+from service.attempt import Attempt, Lost, begin, percent_floor
+from service.copying import copy_all, is_fault
+from service.errors import Interrupted, Trouble, Verdict
+from service.ledger import Decision, Ledger
+from service.liveness import Meanwhile, rival_finished, watch_over
+from service.manifest import MANIFEST, write_manifest
+from service.model import Draft, Fact, Found, Plan, Unreadable, Written
+from service.naming import folder_name
+from service.outcome import completed, failed
+from service.packing import SCRIPT, archive_size_bytes, lay_out
+from service.plan import plan_export, settle, with_checksum_warnings
+from service.progress import Meter, Report, Stop
+from service.script import write_script
+from service.storage.port import SourceFault, Storage
+from service.streaming_zip import ZipPlan
+from service.survey import look_again, survey
+
+# How long to wait before a source that could not be read is tried again; the rounds of copying are one more.
+BACK_OFF_SECONDS = (0.2, 1.0)
+# Left free for texts, journal and whatever else lives on the disk.
+SPARE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where exports are made, and how many files at once."""
+
+    storage: Storage
+    ledger: Ledger
+    copiers: anyio.CapacityLimiter
+    """Shared by all exports of a process; apart from anyio's own threads, which others need for other things."""
+
+
+async def export(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Terminal:
+    """The whole way from a valid command to its one terminal event. Any number of times gives the same event.
+
+    Raises Conflict for an id that belongs to another content, Trouble for what only this machine cannot do, and
+    Interrupted when `stop` is set: in all three cases nothing was decided, and the same call goes on later.
+    """
+    first = await to_thread.run_sync(shop.ledger.accept, command, project)
+    decision = await to_thread.run_sync(shop.ledger.decision, first.export_id)
+    while decision is None:
+        decision = await rival_finished(shop.ledger, first.export_id, stop)
+        if decision is None:
+            decision = await _try(first, project, shop, report, stop)
+    await to_thread.run_sync(_publish, shop.ledger, first.export_id, decision)
+    return decision.event
+
+
+def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
+    ledger.roll_forward(export_id, decision)
+    ledger.clean(export_id)
+
+
+async def _try(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
+    """One attempt, up to the decision: its own, or that of a rival who was faster."""
+    attempt = await to_thread.run_sync(_begin, command, shop.ledger)
+    floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
+    meter = Meter(command.export_id, project.id, attempt.number, floor)
+    halt = Stop(stop)
+    work = _Work(command, project, shop, attempt, meter, halt)
+    try:
+        async with watch_over(Meanwhile(shop.ledger, attempt, meter, report, halt)):
+            decision = await work.through()
+    except Verdict as verdict:
+        event = failed(command.export_id, project, attempt.number, verdict, work.stage, _now())
+        decision = Decision(0, None, None, event)
+    except Trouble:
+        # A swept or overtaken attempt first shows as a file that is not there.
+        decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
+        if decided is None:
+            raise
+        return decided
+    except Interrupted:
+        await to_thread.run_sync(attempt.note_handed_back)
+        raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(attempt.end)
+    return await to_thread.run_sync(shop.ledger.decide, command.export_id, decision)
+
+
+def _begin(command: ExportStart, ledger: Ledger) -> Attempt:
+    ledger.open()
+    return begin(ledger, command.export_id, int(command.requested_at.timestamp()) * 10**9)
+
+
+@dataclass
+class _Work:
+    """One attempt's way through the stages, and how long each took."""
+
+    command: ExportStart
+    project: Project
+    shop: Workshop
+    attempt: Attempt
+    meter: Meter
+    halt: Stop
+    stage: Stage = Stage.PLANNING
+    timings: dict[Stage, float] = field(default_factory=dict)
+
+    async def through(self) -> Decision:
+        """Everything up to the decision, which the caller makes."""
+        if await to_thread.run_sync(self.shop.ledger.is_decided, self.command.export_id):
+            raise Lost("the beginning of it")
+        with self._at(Stage.PLANNING, State.PLANNING):
+            draft = await to_thread.run_sync(self._draft)
+            facts = await survey(draft, self.shop.storage)
+            plan = await to_thread.run_sync(settle, draft, facts)
+            await to_thread.run_sync(self.attempt.note_facts, facts)
+        with self._at(Stage.COPYING, State.COPYING):
+            plan, media = await self._copy(plan, facts)
+            plan = with_checksum_warnings(plan, media)
+        with self._at(Stage.PACKING, State.PACKING):
+            files, archive = await to_thread.run_sync(self._write_and_pack, plan, media)
+        with self._at(Stage.VERIFYING, State.VERIFYING):
+            await to_thread.run_sync(self._verify, files)
+            await self._make_durable(files, archive)
+        event = completed(plan, files, archive, self.attempt.number, self.timings, _now())
+        name = None if archive is None else f"{draft.folder}.zip"
+        return Decision(self.attempt.number, draft.folder, name, event)
+
+    @contextmanager
+    def _at(self, stage: Stage, state: State) -> Iterator[None]:
+        self.halt.obey()
+        self.stage = stage
+        self.meter.stepped(state)
+        began = time.monotonic()
+        yield
+        self.timings[stage] = time.monotonic() - began
+
+    def _draft(self) -> Draft:
+        wanted = folder_name(self.project.id, self.command.requested_at)
+        return plan_export(self.command, self.project, self.shop.ledger.reserve(self.command.export_id, wanted))
+
+    # ---- media
+
+    async def _copy(self, plan: Plan, facts: dict[str, Fact]) -> tuple[Plan, dict[str, Written]]:
+        """Copies until nothing is in doubt: what was missing may come, what cannot be read is tried three times."""
+        media = await to_thread.run_sync(self.attempt.adopt, plan.copies)
+        await to_thread.run_sync(self._expect, plan, media)
+        for pause in (*BACK_OFF_SECONDS, None):
+            results = await copy_all(plan.without(media), self.attempt, self.meter, self.halt, self.shop.copiers)
+            media |= {name: result for name, result in results.items() if isinstance(result, Written)}
+            faults = {copy.uri: str(results[copy.name]) for copy in plan.copies if is_fault(results.get(copy.name))}
+            again = await self._look_once_more(plan.draft, facts, faults, pause)
+            if not faults and again == facts:
+                break
+            facts = again
+            plan = await to_thread.run_sync(settle, plan.draft, facts)
+            self.meter.expect(plan, self.meter.archive_bytes)
+        return plan, {copy.name: media[copy.name] for copy in plan.copies}
+
+    async def _look_once_more(
+        self, draft: Draft, facts: dict[str, Fact], faults: Mapping[str, str], pause: float | None
+    ) -> dict[str, Fact]:
+        """The facts after a round of copying. Without a `pause` it was the last one: then faults are believed."""
+        doubted = facts | {uri: Unreadable(fault or "vanished while it was copied") for uri, fault in faults.items()}
+        if pause is None or all(isinstance(fact, Found) for fact in doubted.values()):
+            return doubted
+        await anyio.sleep(pause if faults else 0)
+        return doubted | await look_again(draft, doubted, self.shop.storage)
+
+    def _expect(self, plan: Plan, media: Mapping[str, Written]) -> None:
+        """Totals for the progress, and whether there is room, before the first byte is copied."""
+        packs = plan.draft.options.archive is Archive.ZIP
+        self.meter.expect(plan, archive_size_bytes(plan) if packs else 0)
+        for copy in plan.copies:
+            if copy.name in media:
+                self.meter.adopted(copy)
+        needed = self.meter.bytes_total - self.meter.bytes_done + SPARE_BYTES
+        free = self.shop.storage.free_bytes()
+        if needed > free:
+            raise Trouble(
+                ErrorCode.NO_SPACE, f"the export needs {needed:,} bytes of space and the exports root has {free:,}"
+            )
+
+    # ---- texts and archive
+
+    def _write_and_pack(self, plan: Plan, media: Mapping[str, Written]) -> tuple[dict[str, Written], ZipPlan | None]:
+        texts = {SCRIPT: self.attempt.write(SCRIPT, [write_script(plan).encode()])}
+        texts[MANIFEST] = self.attempt.write(MANIFEST, write_manifest(plan, media, texts))
+        files = {**texts, **media}
+        if plan.draft.options.archive is not Archive.ZIP:
+            return files, None
+        return files, self._pack(plan, media, texts)
+
+    def _pack(self, plan: Plan, media: Mapping[str, Written], texts: Mapping[str, Written]) -> ZipPlan:
+        archive = lay_out(plan, media, texts, self.attempt.extent)
+        try:
+            written = self.attempt.pack(archive.segments, self._moved)
+        except SourceFault as fault:
+            raise Trouble(ErrorCode.IO_ERROR, f"a finished file {fault} while it was packed") from fault
+        # The CRC-32 was predicted from the files' own, which were taken while the sources were read: this proves
+        # that every byte of the archive is the one that was read then.
+        if written != Written(archive.size_bytes, archive.crc32):
+            raise Trouble(ErrorCode.IO_ERROR, "the archive is not what was planned: the exports root loses bytes")
+        return archive
+
+    def _moved(self, size_bytes: int) -> None:
+        self.halt.obey()
+        self.meter.moved(size_bytes)
+
+    # ---- verify, durable
+
+    def _verify(self, files: Mapping[str, Written]) -> None:
+        lacking = self.attempt.prune(files)
+        wrong = [name for name, written in files.items() if self._size(name) != written.size_bytes]
+        if lacking or wrong:
+            raise Trouble(ErrorCode.IO_ERROR, f"the exports root lost {', '.join((lacking + wrong)[:3])}")
+
+    def _size(self, name: str) -> int:
+        return self.attempt.extent(name).size_bytes
+
+    async def _make_durable(self, files: Iterable[str], archive: ZipPlan | None) -> None:
+        keys = [f"{self.attempt.tree}/{name}" for name in files]
+        keys += [] if archive is None else [f"{self.attempt.key}/archive"]
+        await to_thread.run_sync(self.attempt.set_moments)
+        await self._in_threads(keys)
+        await to_thread.run_sync(self._make_all_durable, self.attempt.directories())
+
+    async def _in_threads(self, keys: list[str]) -> None:
+        share = -(-len(keys) // int(self.shop.copiers.total_tokens))
+        async with anyio.create_task_group() as threads:
+            for start in range(0, len(keys), share):
+                threads.start_soon(to_thread.run_sync, self._make_all_durable, keys[start : start + share])
+
+    def _make_all_durable(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.halt.obey()
+            self.shop.storage.make_durable(key)
+            self.meter.stepped()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,258 @@
+"""What is known of an export: small files beside the exports, each written once, the first wins.
+
+Reads and writes them; knows nothing of copying. The layout is in ARCHITECTURE.md. Synchronous: call it from a thread.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from contracts import ErrorCode, ExportStart, Project, Terminal
+from contracts.messages import MESSAGES
+from service.errors import Conflict, Trouble
+from service.naming import folder_name_beside
+from service.storage.port import DRAFT, Storage
+
+RECORDS = ".exports"
+_STORE = f"{RECORDS}/store.json"
+_NAMES = f"{RECORDS}/names"
+_TRASH = f"{RECORDS}/trash"
+_NOT_EXPORTS = {"names", "trash", "store.json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The one end of an export, with everything that is needed to make it visible and to tell it again."""
+
+    attempt: int
+    """Whose tree it is; 0 when there is none."""
+    folder: str | None
+    archive: str | None
+    event: Terminal
+
+    def to_json(self) -> bytes:
+        event = json.loads(self.event.model_dump_json())
+        parts = {"attempt": self.attempt, "folder": self.folder, "archive": self.archive}
+        return _json({**parts, "type": self.event.type, "event": event})
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "Decision":
+        parts = json.loads(body)
+        event = MESSAGES[parts["type"]].model_validate_json(json.dumps(parts["event"]))
+        assert isinstance(event, Terminal), parts["type"]  # noqa: S101 - what we wrote ourselves
+        return cls(parts["attempt"], parts["folder"], parts["archive"], event)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The records of one exports root."""
+
+    storage: Storage
+
+    # ---- the root itself
+
+    def open_or_make(self) -> str:
+        """The root's id; makes a new root of an existing directory that has none."""
+        self.storage.make_directories(RECORDS)
+        self.storage.make_directories(_NAMES)
+        identity = hashlib.sha256(str(self.storage.version("")).encode() + str(datetime.now(UTC)).encode())
+        self.storage.create(_STORE, _json({"store": identity.hexdigest()[:32], "layout": 1}))
+        return self.open()
+
+    def open(self) -> str:
+        """The root's id. Raises Trouble(storage_unavailable) when this is no exports root."""
+        body = self.storage.get(_STORE)
+        if body is None:
+            raise Trouble(ErrorCode.STORAGE_UNAVAILABLE, "the exports root has no .exports/store.json: is it mounted?")
+        store: str = json.loads(body)["store"]
+        return store
+
+    def ids(self) -> list[str]:
+        """Every export that has a record."""
+        return [name for name in self.storage.names(RECORDS) if name not in _NOT_EXPORTS]
+
+    # ---- command and name
+
+    def accept(self, command: ExportStart, project: Project) -> ExportStart:
+        """Stores the command, or finds the one that came first; its time holds.
+
+        Raises Conflict when the id belongs to another content.
+        """
+        content = content_hash(command, project)
+        place = f"{RECORDS}/{command.export_id}"
+        self.storage.make_directories(place)
+        if not self.storage.create(f"{place}/project.json", _model_json(project)):
+            stored = self._project(command.export_id)
+            if stored is None or content_hash(command, stored) != content:
+                raise Conflict(f'export "{command.export_id}" was asked for before with another project')
+        body = _json({"content": content, "command": json.loads(command.model_dump_json(exclude={"project"}))})
+        self.storage.create(f"{place}/command.json", body)
+        first = self.command(command.export_id)
+        if first is None or first[0] != content:
+            raise Conflict(f'export "{command.export_id}" was asked for before with other options')
+        return first[1]
+
+    def command(self, export_id: str) -> tuple[str, ExportStart] | None:
+        """The hash of the content, and the first command that came, with its project."""
+        body = self.storage.get(f"{RECORDS}/{export_id}/command.json")
+        project = self._project(export_id)
+        if body is None or project is None:
+            return None
+        stored = json.loads(body)
+        # The project was verified when it was stored, and a reference to it has served its purpose.
+        fields = {**stored["command"], "project_ref": None, "project": {"id": "-", "sections": []}}
+        command = ExportStart.model_validate_json(json.dumps(fields))
+        return stored["content"], command.model_copy(update={"project": project})
+
+    def _project(self, export_id: str) -> Project | None:
+        body = self.storage.get(f"{RECORDS}/{export_id}/project.json")
+        return None if body is None else Project.model_validate_json(body)
+
+    def reserve(self, export_id: str, folder: str) -> str:
+        """The name that this export's folder will have: `folder`, or beside it if that is taken.
+
+        Raises Trouble when both are taken, which takes a hash collision or a person's own folder of that name.
+        """
+        candidates = (folder, folder_name_beside(folder, export_id))
+        for name in candidates:
+            if self._owner(name) == export_id:
+                return name
+        for name in candidates:
+            if self.storage.version(name) or self.storage.version(f"{name}.zip"):
+                continue
+            self.storage.create(f"{_NAMES}/{name.casefold()}", _json({"export_id": export_id}))
+            if self._owner(name) == export_id:
+                return name
+        raise Trouble(ErrorCode.IO_ERROR, f'both names for the folder are taken: "{candidates[0]}", "{candidates[1]}"')
+
+    def _owner(self, name: str) -> str | None:
+        body = self.storage.get(f"{_NAMES}/{name.casefold()}")
+        if body is None:
+            return None
+        owner: str = json.loads(body)["export_id"]
+        return owner
+
+    # ---- the end
+
+    def cancel(self, export_id: str, reason: str) -> None:
+        """Wishes that the export stops; obeyed until it is decided."""
+        self.storage.make_directories(f"{RECORDS}/{export_id}")
+        self.storage.create(f"{RECORDS}/{export_id}/cancel.json", _json({"reason": reason}))
+
+    def is_cancelled(self, export_id: str) -> bool:
+        return self.storage.version(f"{RECORDS}/{export_id}/cancel.json") is not None
+
+    def decide(self, export_id: str, decision: Decision) -> Decision:
+        """Decides, unless it was decided before. Whatever comes back is the decision, for good."""
+        self.storage.make_directories(f"{RECORDS}/{export_id}")
+        self.storage.create(_outcome(export_id), decision.to_json())
+        decided = self.decision(export_id)
+        if decided is None:
+            raise Trouble(ErrorCode.IO_ERROR, f'the decision on export "{export_id}" vanished')
+        return decided
+
+    def decision(self, export_id: str) -> Decision | None:
+        body = self.storage.get(_outcome(export_id))
+        try:
+            return None if body is None else Decision.from_json(body)
+        except (ValidationError, KeyError, ValueError) as fault:
+            raise Trouble(ErrorCode.IO_ERROR, f'the decision on export "{export_id}" cannot be read') from fault
+
+    def is_decided(self, export_id: str) -> bool:
+        return self.storage.version(_outcome(export_id)) is not None
+
+    def roll_forward(self, export_id: str, decision: Decision) -> None:
+        """Makes what was decided visible; does nothing where that was done before. The folder appears last."""
+        if decision.folder is None or self.gone(export_id) is not None:
+            return
+        attempt = attempt_key(export_id, decision.attempt)
+        if decision.archive is not None:
+            self.storage.rename(f"{attempt}/archive", decision.archive)
+        if not self.storage.rename(f"{attempt}/tree", decision.folder) and self.storage.version(f"{attempt}/tree"):
+            # Somebody else's folder took the name after it was reserved: a person, or another program.
+            raise Trouble(ErrorCode.IO_ERROR, f'"{decision.folder}" is there already and is not this export')
+
+    def is_unpublished(self, export_id: str, decision: Decision) -> bool:
+        """Decided, and its tree still waits to become visible."""
+        return decision.folder is not None and bool(
+            self.storage.version(f"{attempt_key(export_id, decision.attempt)}/tree")
+        )
+
+    # ---- removal
+
+    def gone(self, export_id: str) -> str | None:
+        """Why a finished export is no longer there: `expired` or `deleted`."""
+        body = self.storage.get(f"{RECORDS}/{export_id}/gone.json")
+        return None if body is None else json.loads(body)["reason"]
+
+    def withdraw(self, export_id: str, decision: Decision, reason: str) -> None:
+        """Takes a published export away: said first, then unpublished by one step each, then removed."""
+        self.roll_forward(export_id, decision)
+        self.storage.create(f"{RECORDS}/{export_id}/gone.json", _json({"reason": reason}))
+        self.finish_withdrawing(export_id, decision)
+
+    def finish_withdrawing(self, export_id: str, decision: Decision) -> None:
+        """The rest of `withdraw`, whoever began it."""
+        trash = f"{_TRASH}/{export_id}"
+        self.storage.make_directories(trash)
+        for name in (decision.folder, decision.archive):
+            if name is not None and self._owner(decision.folder or "") == export_id:
+                self.storage.rename(name, f"{trash}/{name}")
+        self.storage.remove(trash)
+
+    def forget(self, export_id: str, decision: Decision) -> None:
+        """Removes the last that is known of an export; its id and its name are free again."""
+        if decision.folder is not None:
+            self.storage.remove(f"{_NAMES}/{decision.folder.casefold()}")
+        self.storage.remove(f"{RECORDS}/{export_id}")
+
+    # ---- attempts
+
+    def attempts(self, export_id: str) -> list[int]:
+        """Their numbers, in order. A number is never used twice: the empty directories stay."""
+        names = self.storage.names(f"{RECORDS}/{export_id}")
+        return sorted(int(name[2:]) for name in names if name.startswith("a-"))
+
+    def clean(self, export_id: str) -> bool:
+        """Removes what the attempts left; their numbers stay taken. Whether there was anything to remove."""
+        record = f"{RECORDS}/{export_id}"
+        attempts = [attempt_key(export_id, number) for number in self.attempts(export_id)]
+        leftovers = [f"{attempt}/{name}" for attempt in attempts for name in self.storage.names(attempt)]
+        leftovers += [f"{record}/{name}" for name in self.storage.names(record) if name.endswith(DRAFT)]
+        for key in leftovers:
+            self.storage.remove(key)
+        return bool(leftovers)
+
+    def last_touched(self, export_id: str) -> datetime:
+        """When something last happened to an unfinished export, by the storage's clock."""
+        record = f"{RECORDS}/{export_id}"
+        keys = [record, *(f"{attempt_key(export_id, number)}/lock" for number in self.attempts(export_id))]
+        versions = (self.storage.version(key) for key in keys)
+        return datetime.fromtimestamp(max(version.mtime_ns for version in versions if version) / 1e9, UTC)
+
+
+def attempt_key(export_id: str, number: int) -> str:
+    return f"{RECORDS}/{export_id}/a-{number:06d}"
+
+
+def content_hash(command: ExportStart, project: Project) -> str:
+    """Equal for two commands that ask for the same: their times and senders do not count."""
+    asked = command.model_dump(mode="json", exclude={"requested_at", "requested_by", "project", "project_ref"})
+    digest = hashlib.sha256(_json(asked))
+    digest.update(_model_json(project))
+    return digest.hexdigest()
+
+
+def _outcome(export_id: str) -> str:
+    return f"{RECORDS}/{export_id}/outcome.json"
+
+
+def _model_json(model: Project) -> bytes:
+    return model.model_dump_json(exclude_none=True).encode()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,125 @@
+"""Counts what an export has moved, and makes snapshots of it. No copier ever waits for who looks at them."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from contracts import ExportProgress, Kind, State, Tally
+from service.errors import Interrupted
+from service.model import Copy, Plan
+
+Report = Callable[[ExportProgress], None]
+"""Told of the progress several times a second, on the event loop; must not wait."""
+
+
+class Stop:
+    """Set by whoever wants the work to end; the copying threads look at it between two chunks."""
+
+    def __init__(self, above: "Stop | None" = None) -> None:
+        self._event = threading.Event()
+        self._above = above
+
+    def set(self) -> None:
+        """Ends the work under this stop, not what runs under the one above it."""
+        self._event.set()
+
+    def obey(self) -> None:
+        """Raises Interrupted when this or the one above is set."""
+        if self._event.is_set():
+            raise Interrupted
+        if self._above is not None:
+            self._above.obey()
+
+
+@dataclass
+class Meter:
+    """Running totals of one attempt. `moved` is called from threads, everything else from the loop."""
+
+    export_id: str
+    project_id: str
+    attempt: int
+    floor: int
+    """Percent that earlier attempts were seen to have reached."""
+    state: State = State.PLANNING
+    current: str | None = None
+    files: dict[Kind, Tally] = field(default_factory=dict)
+    bytes_total: int = 0
+    bytes_done: int = 0
+    archive_bytes: int = 0
+    steps: int = 0
+    """Counts every sign that the work moves: bytes, files, stages."""
+    _seq: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _bytes_adopted: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def expect(self, plan: Plan, archive_bytes: int) -> None:
+        """Sets the totals. Bytes of the archive count like bytes of the media: each is moved once more."""
+        self.archive_bytes = archive_bytes
+        self.bytes_total = plan.size_bytes + archive_bytes
+        for kind in Kind:
+            total = sum(1 for copy in plan.copies if copy.spot.kind is kind)
+            done = self.files[kind].done if kind in self.files else 0
+            self.files[kind] = Tally(done=min(done, total), total=total)
+
+    def adopted(self, copy: Copy) -> None:
+        """Counts a file that an earlier attempt had finished; it says nothing of this attempt's speed."""
+        self._bytes_adopted += copy.size_bytes
+        self.moved(copy.size_bytes)
+        self.finished(copy)
+
+    def finished(self, copy: Copy) -> None:
+        tally = self.files[copy.spot.kind]
+        self.files[copy.spot.kind] = Tally(done=tally.done + 1, total=tally.total)
+
+    def moved(self, size_bytes: int) -> None:
+        with self._lock:
+            self.bytes_done += size_bytes
+            self.steps += 1
+
+    def stepped(self, state: State | None = None) -> None:
+        """A stage began, or something without bytes was finished."""
+        self.state = state or self.state
+        with self._lock:
+            self.steps += 1
+
+    def taken_back(self, size_bytes: int) -> None:
+        """A file that failed half way does not count."""
+        with self._lock:
+            self.bytes_done -= size_bytes
+
+    def snapshot(self) -> ExportProgress:
+        self._seq += 1
+        done = min(self.bytes_done, self.bytes_total)
+        rate = self.rate_bytes_per_second()
+        self.floor = max(self.floor, self._percent(done))
+        return ExportProgress(
+            export_id=self.export_id,
+            project_id=self.project_id,
+            attempt=self.attempt,
+            seq=self._seq,
+            state=self.state,
+            percent=self.floor,
+            files=Tally(
+                done=sum(tally.done for tally in self.files.values()),
+                total=sum(tally.total for tally in self.files.values()),
+            ),
+            bytes=Tally(done=done, total=self.bytes_total),
+            by_kind=dict(self.files),
+            current=self.current,
+            rate_bytes_per_second=rate,
+            eta_seconds=(self.bytes_total - done) // rate if rate else None,
+            at=datetime.now(UTC),
+        )
+
+    def _percent(self, done: int) -> int:
+        """99 at most: 100 is said only of what is there."""
+        if self.state in {State.QUEUED, State.PLANNING}:
+            return 0
+        return 99 * done // self.bytes_total if self.bytes_total else 99
+
+    def rate_bytes_per_second(self) -> int:
+        seconds = time.monotonic() - self._began
+        return int((self.bytes_done - self._bytes_adopted) / seconds) if seconds > 0.2 else 0

@@ -1,0 +1,398 @@
+"""A storage on local or network file systems: plain directories, and the order of calls that survives power loss."""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from isal.isal_zlib import crc32
+
+from contracts import ErrorCode
+from service.errors import Trouble
+from service.model import Written
+from service.references import Source
+from service.segments import Extent, Segment, Version
+from service.storage.disk import Disk
+from service.storage.port import DRAFT, EXPORTS, SourceMissing, SourceUnreadable, Watch
+
+# 256 KiB stays in the second-level cache; 1 MiB and more were slower (bench/copying.py).
+CHUNK_BYTES = 256 * 1024
+
+_PART = ".part"
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR}
+_OUTSIDE = {errno.EXDEV, errno.ELOOP}
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY}  # a directory that is not empty: ENOTEMPTY, on XFS EEXIST
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+class LocalStorage:
+    """Directories as roots. `exports` is written to, all others are only ever read."""
+
+    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
+        self._exports = str(exports.absolute())
+        self._paths = {name: str(path.absolute()) for name, path in sources.items()}
+        self._readable = {**self._paths, EXPORTS: self._exports}
+        self._opened: dict[str, int] = {}
+
+    @property
+    def roots(self) -> Mapping[str, str]:
+        return self._paths
+
+    def close(self) -> None:
+        """Lets go of the roots."""
+        while self._opened:
+            self._disk.close(self._opened.popitem()[1])
+
+    # ---- sources
+
+    def check_roots(self) -> None:
+        for name in self._paths:
+            self._root(name)
+            self._is_unchanged(name)
+
+    def _root(self, name: str) -> int:
+        """A descriptor of the root; opened once, so that all of an export is read from one and the same tree."""
+        if name not in self._opened:
+            path = self._readable[name]
+            try:
+                self._opened[name] = self._disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as fault:
+                raise _unavailable(f'the {name} root "{path}" cannot be opened: {fault.strerror}') from fault
+        return self._opened[name]
+
+    def _is_unchanged(self, name: str) -> None:
+        path = self._paths[name]
+        try:
+            now, then = self._disk.stat(os.path.realpath(path)), self._disk.fstat(self._opened[name])
+        except OSError as fault:
+            raise _unavailable(f'the {name} root "{path}" is gone: {fault.strerror}') from fault
+        if (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino):
+            raise _unavailable(f'the {name} root "{path}" is not the one it was')
+
+    def look(self, source: Source) -> Version:
+        with self._opened_source(source) as descriptor:
+            return _version(self._disk.fstat(descriptor))
+
+    @contextlib.contextmanager
+    def _opened_source(self, source: Source) -> Iterator[int]:
+        root = self._root(source.root)
+        try:
+            descriptor = self._disk.open_beneath(root, source.key)
+        except OSError as fault:
+            raise _source_fault(fault) from fault
+        try:
+            if not stat.S_ISREG(self._disk.fstat(descriptor).st_mode):
+                raise SourceUnreadable("is not a regular file")
+            yield descriptor
+        finally:
+            self._disk.close(descriptor)
+
+    def read(self, extent: Extent) -> Iterator[memoryview]:
+        buffer = memoryview(bytearray(min(CHUNK_BYTES, max(extent.size_bytes, 1))))
+        with self._opened_source(Source(extent.root, extent.key)) as descriptor:
+            self._expect(descriptor, extent.version)
+            offset = extent.start
+            while offset < extent.stop:
+                count = self._read_piece(descriptor, buffer[: extent.stop - offset], offset)
+                yield buffer[:count]
+                offset += count
+            self._expect(descriptor, extent.version)
+
+    def checksum(self, extent: Extent) -> int:
+        checksum = 0
+        for piece in self.read(extent):
+            checksum = crc32(piece, checksum)
+        return checksum
+
+    def _read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
+        try:
+            count = self._disk.read_into(descriptor, buffer, offset)
+        except OSError as fault:
+            raise _source_fault(fault) from fault
+        if count == 0:
+            raise SourceUnreadable("became shorter while it was read")
+        return count
+
+    def _expect(self, descriptor: int, version: Version) -> None:
+        if _version(self._disk.fstat(descriptor)) != version:
+            raise SourceUnreadable("changed while it was exported")
+
+    # ---- exports
+
+    def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:
+        part = self._path(key + _PART)
+        with _as_trouble(key):
+            descriptor = self._disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            try:
+                written = self._pour(descriptor, segments, watch, key)
+                with _as_trouble(key):
+                    self._disk.set_times(descriptor, moment_ns)
+            finally:
+                self._disk.close(descriptor)
+            with _as_trouble(key):
+                self._disk.rename(part, self._path(key))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._disk.unlink(part)
+            raise
+        return written
+
+    def _pour(self, descriptor: int, segments: Iterable[Segment], watch: Watch, key: str) -> Written:
+        size, checksum = 0, 0
+        for segment in segments:
+            for piece in [memoryview(segment)] if isinstance(segment, bytes) else self.read(segment):
+                checksum = crc32(piece, checksum)
+                with _as_trouble(key):
+                    self._write_all(descriptor, piece)
+                size += len(piece)
+                watch(len(piece))
+        return Written(size, checksum)
+
+    def _write_all(self, descriptor: int, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._disk.write(descriptor, rest) :]
+
+    def create(self, key: str, body: bytes) -> bool:
+        path = self._path(key)
+        draft = f"{path}.{secrets.token_hex(8)}{DRAFT}"
+        with _as_trouble(key):
+            try:
+                self._write_durably(draft, body)
+                made = self._link(draft, path)
+                self._sync(os.path.dirname(path))
+            finally:
+                with contextlib.suppress(OSError):
+                    self._disk.unlink(draft)
+        return made
+
+    def _write_durably(self, path: str, body: bytes) -> None:
+        descriptor = self._disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            self._write_all(descriptor, body)
+            self._disk.fsync(descriptor)
+        finally:
+            self._disk.close(descriptor)
+
+    def _link(self, path: str, target: str) -> bool:
+        try:
+            self._disk.link(path, target)
+        except FileExistsError:
+            return False
+        return True
+
+    def claim(self, key: str) -> bool:
+        with _as_trouble(key):
+            try:
+                self._disk.mkdir(self._path(key))
+            except FileExistsError:
+                return False
+            return True
+
+    def make_directories(self, key: str) -> None:
+        path = self._exports
+        for part in key.split("/"):
+            parent, path = path, f"{path}/{part}"
+            with _as_trouble(key), contextlib.suppress(FileExistsError):
+                self._disk.mkdir(path)
+            with _as_trouble(key):
+                # Also when it was there: whoever made it may have died before this.
+                self._sync(parent)
+
+    def get(self, key: str) -> bytes | None:
+        with _as_trouble(key):
+            try:
+                descriptor = self._disk.open(self._path(key), os.O_RDONLY)
+            except OSError as fault:
+                if fault.errno in _NO_SUCH_FILE:
+                    return None
+                raise
+            try:
+                return self._whole(descriptor)
+            finally:
+                self._disk.close(descriptor)
+
+    def _whole(self, descriptor: int) -> bytes:
+        content = bytearray()
+        buffer = memoryview(bytearray(CHUNK_BYTES))
+        while count := self._disk.read_into(descriptor, buffer, len(content)):
+            content += buffer[:count]
+        return bytes(content)
+
+    def version(self, key: str) -> Version | None:
+        with _as_trouble(key):
+            try:
+                return _version(self._disk.stat(self._path(key)))
+            except OSError as fault:
+                if fault.errno in _NO_SUCH_FILE:
+                    return None
+                raise
+
+    def names(self, key: str) -> list[str]:
+        with _as_trouble(key):
+            try:
+                return sorted(self._disk.listdir(self._path(key)))
+            except FileNotFoundError:
+                return []
+
+    def append(self, key: str, line: bytes) -> None:
+        with _as_trouble(key):
+            descriptor = self._disk.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                self._write_all(descriptor, line)
+            finally:
+                self._disk.close(descriptor)
+
+    def link(self, key: str, target: str) -> bool:
+        with _as_trouble(key):
+            try:
+                return self._link(self._path(key), self._path(target))
+            except FileNotFoundError:
+                return False
+
+    def make_durable(self, key: str) -> None:
+        path = self._path(key)
+        with _as_trouble(key):
+            try:
+                self._sync(path)
+            except OSError:
+                # After a failed fsync the kernel may call the pages clean: a second fsync would succeed and lie
+                # (PostgreSQL's fsyncgate, 2018). So nobody may adopt this file.
+                with contextlib.suppress(OSError):
+                    self._disk.unlink(path)
+                raise
+
+    def _sync(self, path: str) -> None:
+        descriptor = self._disk.open(path, os.O_RDONLY)
+        try:
+            self._disk.fsync(descriptor)
+        finally:
+            self._disk.close(descriptor)
+
+    def set_moment(self, key: str, moment_ns: int) -> None:
+        with _as_trouble(key):
+            self._disk.set_times(self._path(key), moment_ns)
+
+    def rename(self, key: str, target: str) -> bool:
+        path, final = self._path(key), self._path(target)
+        with _as_trouble(target):
+            try:
+                # A file would be replaced by rename(2), a directory only if it is empty, which no export is.
+                moved = self._move_file(path, final) if self._is_file(path) else self._move_directory(path, final)
+            except FileNotFoundError:
+                moved = False
+            for directory in {os.path.dirname(path), os.path.dirname(final)}:
+                with contextlib.suppress(FileNotFoundError):
+                    self._sync(directory)
+        return moved
+
+    def _is_file(self, path: str) -> bool:
+        return stat.S_ISREG(self._disk.stat(path).st_mode)
+
+    def _move_file(self, path: str, final: str) -> bool:
+        made = self._link(path, final) or self._disk.stat(path).st_ino == self._disk.stat(final).st_ino
+        if made:
+            self._disk.unlink(path)
+        return made
+
+    def _move_directory(self, path: str, final: str) -> bool:
+        try:
+            self._disk.rename(path, final)
+        except OSError as fault:
+            if fault.errno in _TAKEN:
+                return False
+            raise
+        return True
+
+    def remove(self, key: str) -> None:
+        with _as_trouble(key), contextlib.suppress(FileNotFoundError):
+            self._remove(self._path(key))
+
+    def _remove(self, path: str) -> None:
+        if not stat.S_ISDIR(self._disk.stat(path).st_mode):
+            self._disk.unlink(path)
+            return
+        for name in self._disk.listdir(path):
+            with contextlib.suppress(FileNotFoundError):
+                self._remove(f"{path}/{name}")
+        self._disk.rmdir(path)
+
+    def hold(self, key: str) -> "_Lock | None":
+        with _as_trouble(key):
+            descriptor = self._disk.open(self._path(key), os.O_RDWR | os.O_CREAT)
+            try:
+                self._disk.lock(descriptor)
+            except BlockingIOError:
+                self._disk.close(descriptor)
+                return None
+            except BaseException:
+                self._disk.close(descriptor)
+                raise
+        return _Lock(self._disk, descriptor)
+
+    def beat(self, key: str) -> None:
+        with _as_trouble(key):
+            self._disk.touch(self._path(key))
+
+    def pulse(self, key: str) -> int | None:
+        version = self.version(key)
+        return None if version is None else version.mtime_ns
+
+    def free_bytes(self) -> int:
+        with _as_trouble(EXPORTS):
+            return self._disk.free_bytes(self._exports)
+
+    def boot_id(self) -> str | None:
+        # The host too: two hosts on one mount do not share a page cache.
+        try:
+            return f"{os.uname().nodename}/{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+        except OSError:
+            return None
+
+    def _path(self, key: str) -> str:
+        return f"{self._exports}/{key}" if key else self._exports
+
+
+class _Lock:
+    """A held lock file."""
+
+    def __init__(self, disk: Disk, descriptor: int) -> None:
+        self._disk = disk
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        self._disk.close(self._descriptor)
+
+
+def _version(status: os.stat_result) -> Version:
+    return Version(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _source_fault(fault: OSError) -> Exception:
+    if fault.errno in _NO_SUCH_FILE:
+        return SourceMissing()
+    if fault.errno in _OUTSIDE:
+        return SourceUnreadable("is a link that leads outside its root")
+    if fault.errno in _OUR_OWN_FAULT:
+        return Trouble(ErrorCode.IO_ERROR, f"a source could not be opened: {fault.strerror}")
+    return SourceUnreadable(f"could not be read: {fault.strerror}")
+
+
+def _unavailable(sentence: str) -> Trouble:
+    return Trouble(ErrorCode.STORAGE_UNAVAILABLE, sentence)
+
+
+@contextlib.contextmanager
+def _as_trouble(key: str) -> Iterator[None]:
+    """Whatever goes wrong in the exports root is this machine's trouble."""
+    try:
+        yield
+    except OSError as fault:
+        code = ErrorCode.NO_SPACE if fault.errno in _NO_SPACE else ErrorCode.IO_ERROR
+        raise Trouble(code, f'"{key}" in the exports root: {fault.strerror or fault}') from fault

@@ -1,0 +1,88 @@
+"""Looks once at every file that an export wants: is it there, how large is it, and how can its narration be cut."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+import anyio
+from anyio import to_thread
+
+from contracts import ErrorCode
+from service.errors import Trouble, Verdict
+from service.model import Draft, Fact, Facts, Found, Missing, Unreadable, Wanted
+from service.references import Source, resolve
+from service.segments import Extent, Version
+from service.storage.port import SourceMissing, SourceUnreadable, Storage
+from service.wav import HEAD_BYTES, NotCuttable, Wav, parse
+
+# One thread hop costs about as much as ten looks at a warm directory.
+_LOOKS_PER_HOP = 500
+_SECOND_LOOK_AFTER_SECONDS = 0.2
+
+
+async def survey(draft: Draft, storage: Storage) -> dict[str, Fact]:
+    """One fact for each uri that the draft wants; whatever seems absent is looked for twice.
+
+    Raises Verdict(reference_refused) for a reference outside every root, and Trouble(storage_unavailable) when a root
+    is not there, or none of the files is: a store that was not mounted must never become an empty export.
+    """
+    await to_thread.run_sync(storage.check_roots)
+    facts = await look_at(draft.wanted, storage)
+    if any(not isinstance(fact, Found) for fact in facts.values()):
+        await anyio.sleep(_SECOND_LOOK_AFTER_SECONDS)
+        facts |= await look_again(draft, facts, storage)
+    if facts and all(isinstance(fact, Missing) for fact in facts.values()):
+        roots = ", ".join(f'{name} "{path}"' for name, path in storage.roots.items())
+        raise Trouble(
+            ErrorCode.STORAGE_UNAVAILABLE,
+            f"none of the project's {len(facts)} files was found in {roots}: is this the right directory, and mounted?",
+        )
+    return facts
+
+
+async def look_again(draft: Draft, facts: Facts, storage: Storage) -> dict[str, Fact]:
+    """A second look at whatever was not found, with the roots still the same ones."""
+    await to_thread.run_sync(storage.check_roots)
+    return await look_at((one for one in draft.wanted if not isinstance(facts[one.uri], Found)), storage)
+
+
+async def look_at(wanted: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
+    """The facts of those files; each file once, however many assets share it."""
+    # A file that is both copied whole and cut counts as one to be cut: the last one of a uri wins.
+    by_uri = {one.uri: one for one in sorted(wanted, key=lambda one: one.slice_ms is not None)}
+    facts: dict[str, Fact] = {}
+    rest = iter(by_uri.values())
+    while batch := list(islice(rest, _LOOKS_PER_HOP)):
+        facts |= await to_thread.run_sync(_facts, batch, storage)
+    return facts
+
+
+def _facts(batch: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
+    return {one.uri: _fact(one, storage) for one in batch}
+
+
+def _fact(wanted: Wanted, storage: Storage) -> Fact:
+    source = _source(wanted, storage)
+    try:
+        version = storage.look(source)
+        wav = None if wanted.slice_ms is None else _wav(source, version, storage)
+    except SourceMissing:
+        return Missing()
+    except SourceUnreadable as fault:
+        return Unreadable(str(fault))
+    return Found(source, version, wav)
+
+
+def _source(wanted: Wanted, storage: Storage) -> Source:
+    try:
+        return resolve(wanted.uri, storage.roots)
+    except Verdict as refusal:
+        raise Verdict(refusal.code, f"{wanted.spot.kind} of sentence {wanted.spot.seq}: {refusal.detail}") from None
+
+
+def _wav(source: Source, version: Version, storage: Storage) -> Wav | str:
+    head = Extent(source.root, source.key, 0, min(HEAD_BYTES, version.size_bytes), version)
+    content = b"".join(bytes(piece) for piece in storage.read(head))
+    try:
+        return parse(content, version.size_bytes)
+    except NotCuttable as reason:
+        return str(reason)

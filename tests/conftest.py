@@ -1,0 +1,62 @@
+"""What holds for every test: the same inputs each time, and nothing left behind."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, settings
+
+from tests.house import leaks
+
+# A red test must be red for everybody; to hunt with fresh inputs: pytest --hypothesis-profile=default.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci")
+
+
+def pytest_report_header() -> str:
+    if leaks.SEES_DESCRIPTORS_AND_CHILDREN:
+        return "leak check: threads, tasks, temporary files, descriptors, child processes"
+    return "leak check: threads, tasks, temporary files; SKIPPED for descriptors and child processes: no /proc here"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Async tests, and only they, pay for a look at their loop: first set up in it, last torn down."""
+    for item in items:
+        if pytest_asyncio.is_async_test(item) and "no_task_stays" not in item.fixturenames:
+            item.fixturenames.insert(item.fixturenames.index("nothing_leaks") + 1, "no_task_stays")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def system_temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The system's temporary directory, for these tests and their child processes: one of their own."""
+    home = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(home))
+        patch.setattr(tempfile, "tempdir", str(home))
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(request: pytest.FixtureRequest, system_temp: Path) -> Iterator[None]:
+    """Set up first and torn down last: whatever a test and its own fixtures opened is closed again."""
+    before = leaks.held(system_temp)
+    failed_before = request.session.testsfailed
+    yield
+    if request.session.testsfailed == failed_before:  # a failed test's traceback holds what it was using
+        _insist_on_none(leaks.leaked(before, system_temp))
+
+
+@pytest.fixture
+async def no_task_stays() -> AsyncIterator[None]:
+    """Before the loop is closed, which would cancel what still runs and hide it."""
+    yield
+    _insist_on_none(await leaks.unfinished_tasks())
+
+
+def _insist_on_none(found: list[str]) -> None:
+    if found:
+        pytest.fail("this test left behind: " + "; ".join(found), pytrace=False)
