@@ -16,9 +16,11 @@ setup: $(STAMP) ## Make .venv with the locked packages (other targets do it when
 demo: $(STAMP) ## Export a sample project, with everything a real deployment has, in one process
 	@$(BIN)/export-service demo
 
+# A test that hangs says where, and ends the run.
+NO_HANG := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 test: tools check ## Everything that must hold before a change may land
 	@echo '== pytest'
-	@$(BIN)/pytest --doctest-modules service contracts cli demo tests
+	@$(BIN)/pytest $(NO_HANG) --doctest-modules service contracts cli demo tests
 
 test-fast: $(STAMP) ## The pure tests only, in seconds
 	@$(BIN)/pytest --doctest-modules service contracts tests/core
@@ -46,7 +48,7 @@ contracts: $(STAMP) ## Write the schemas and examples anew from the models
 COMPILE = uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q
 lock: export PATH := $(CURDIR)/$(BIN):$(PATH)
 lock: ## Resolve requirements/*.txt anew (needs uv)
-	@command -v uv >/dev/null || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
+	@command -v uv >/dev/null || { echo 'make lock needs uv: $(BIN)/python -m pip install uv' >&2; exit 1; }
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && cp requirements/*.txt "$$new" && set -x && \
 	$(COMPILE) pyproject.toml requirements/dev.in --all-extras -o "$$new/dev.txt" && \
 	$(COMPILE) pyproject.toml --extra all -o "$$new/run.txt" && set +x && \
@@ -57,9 +59,9 @@ clean: ## Remove caches and build leftovers; .venv stays and is looked over by t
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist $(STAMP)
 	@find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Redone only when the lock or the project changed: the stamp is written last.
 TOO_OLD = $(PYTHON) is not Python 3.11 or newer. Debian: apt-get install python3 python3-venv; else: make PYTHON=python3.11
 NO_VENV = $(PYTHON) cannot make a venv. Debian: apt-get install python3-venv
-# Redone only when the lock or the project changed: the stamp is written last.
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'make setup: $(TOO_OLD)' >&2; exit 1; }
 	@echo '== setup: .venv with the packages of requirements/dev.txt'

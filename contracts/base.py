@@ -10,6 +10,7 @@ class Contract(BaseModel):
     """Frozen; unknown fields are ignored, so that a publisher may be newer than its reader.
 
     `hide_input_in_errors` keeps a bad 8 MB message from becoming an 80 MB log line. Infinity and NaN are no JSON.
+    What the service writes has every field, and the schemas of events say so.
     """
 
     model_config = ConfigDict(
@@ -17,6 +18,7 @@ class Contract(BaseModel):
         extra="ignore",
         allow_inf_nan=False,
         hide_input_in_errors=True,
+        json_schema_serialization_defaults_required=True,
         use_attribute_docstrings=True,
         validate_default=True,
     )

@@ -52,6 +52,12 @@ class Attempt:
     def tree(self) -> str:
         return f"{self.key}/tree"
 
+    def prepare(self) -> None:
+        """Makes the empty tree, and notes since when the machine is up."""
+        for folder in ("", *(f"/{folder}" for folder in FOLDERS.values())):
+            self.storage.claim(f"{self.tree}{folder}")
+        self._note({"boot": self.storage.boot_id()})
+
     # ---- files
 
     def copy(self, copy: Copy, watch: Watch) -> Written:
@@ -114,10 +120,6 @@ class Attempt:
 
     def _note_file(self, copy: Copy, written: Written) -> None:
         self._note({"file": copy.name, "identity": copy.identity, "size": written.size_bytes, "crc32": written.crc32})
-
-    def note_boot(self) -> None:
-        """Since when the machine is up: after a loss of power what is not known to be on the disk is read again."""
-        self._note({"boot": self.storage.boot_id()})
 
     def note_percent(self, percent: int) -> None:
         """The floor for the progress of later attempts."""
@@ -183,10 +185,12 @@ def begin(ledger: Ledger, export_id: str, moment_ns: int) -> Attempt:
         hold = storage.hold(_lock(key))
         if hold is None:
             continue  # a rival looked at the very moment whether we live; the number is spent, take the next
-        for folder in ("", *(f"/{folder}" for folder in FOLDERS.values())):
-            storage.claim(f"{key}/tree{folder}")
         attempt = Attempt(storage, export_id, number, moment_ns, hold)
-        attempt.note_boot()
+        try:
+            attempt.prepare()
+        except BaseException:
+            attempt.end()
+            raise
         return attempt
 
 

@@ -69,8 +69,8 @@ def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
 
 async def _try(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
     """One attempt, up to the decision: its own, or that of a rival who was faster."""
-    attempt = await to_thread.run_sync(_begin, command, shop.ledger)
     floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
+    attempt = await to_thread.run_sync(_begin, command, shop.ledger)
     meter = Meter(command.export_id, project.id, attempt.number, floor)
     halt = Stop(stop)
     work = _Work(command, project, shop, attempt, meter, halt)

@@ -5,6 +5,7 @@ Reads and writes them; knows nothing of copying. The layout is in ARCHITECTURE.m
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,9 +19,10 @@ from service.storage.port import DRAFT, Storage
 
 RECORDS = ".exports"
 _STORE = f"{RECORDS}/store.json"
-_NAMES = f"{RECORDS}/names"
-_TRASH = f"{RECORDS}/trash"
-_NOT_EXPORTS = {"names", "trash", "store.json"}
+# No export_id has an underscore, so none can take these places.
+_NAMES = f"{RECORDS}/_names"
+_TRASH = f"{RECORDS}/_trash"
+_EXPORT_ID = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Ledger:
 
     def ids(self) -> list[str]:
         """Every export that has a record."""
-        return [name for name in self.storage.names(RECORDS) if name not in _NOT_EXPORTS]
+        return [name for name in self.storage.names(RECORDS) if _EXPORT_ID.fullmatch(name)]
 
     # ---- command and name
 
@@ -225,6 +227,14 @@ class Ledger:
         for key in leftovers:
             self.storage.remove(key)
         return bool(leftovers)
+
+    def clear_drafts(self, before: datetime) -> None:
+        """Removes what dead processes did not get to finish of the root's own records."""
+        for place in (RECORDS, _NAMES):
+            for name in self.storage.names(place):
+                version = self.storage.version(f"{place}/{name}") if name.endswith(DRAFT) else None
+                if version is not None and version.mtime_ns < before.timestamp() * 1e9:
+                    self.storage.remove(f"{place}/{name}")
 
     def last_touched(self, export_id: str) -> datetime:
         """When something last happened to an unfinished export, by the storage's clock."""

@@ -20,7 +20,7 @@ _ID_CHARACTERS = 64
 """What of a project's id stands in a folder's name."""
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved with any extension and in any case. COM¹ is
-# com1 by the time it is a slug; `conin$` and `conout$` lose their `$`. 0 was listed in earlier versions of that page.
+# com1 by the time it is a slug; `conin$` and `conout$` lose their `$`. COM0 and LPT0 are avoided too.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 # Written out: with IGNORECASE, `[a-z]` also matches the Kelvin sign.

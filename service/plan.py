@@ -5,7 +5,7 @@ one sentence share a number and a later export fills holes without renaming.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import assert_never
@@ -23,6 +23,7 @@ from contracts import (
     Project,
     Reason,
     Section,
+    Sentence,
 )
 from service.errors import Verdict
 from service.model import FOLDERS, Copy, Draft, Facts, Found, Missing, Omission, Plan, Spot, Unreadable, Wanted, Written
@@ -48,6 +49,8 @@ def plan_export(command: ExportStart, project: Project, folder: str) -> Draft:
             omissions.append(Omission(spot, reason, asset.error if isinstance(asset, FailedAsset) else None))
         elif isinstance(asset, CompletedAsset):
             wanted.append(_wanted(spot, asset, project.sections[spot.section]))
+    slugs = tuple(slug(section.title, f"section-{number}") for number, section in enumerate(project.sections, 1))
+    first_numbers = tuple(accumulate((len(section.sentences) for section in project.sections), initial=1))
     return Draft(
         export_id=command.export_id,
         project=project,
@@ -56,9 +59,10 @@ def plan_export(command: ExportStart, project: Project, folder: str) -> Draft:
         folder=folder,
         wanted=tuple(wanted),
         omissions=tuple(omissions),
-        slugs=tuple(slug(section.title, f"section-{number}") for number, section in enumerate(project.sections, 1)),
-        first_numbers=tuple(accumulate((len(section.sentences) for section in project.sections), initial=1)),
-        width=sequence_width(_highest_number(project)),
+        slugs=slugs,
+        narration_slugs=_narration_slugs(project, slugs, first_numbers),
+        first_numbers=first_numbers,
+        width=sequence_width(_highest_number(project, first_numbers)),
     )
 
 
@@ -85,12 +89,20 @@ def _assets(project: Project) -> Iterator[tuple[Spot, Asset]]:
         for in_section, sentence in enumerate(section.sentences):
             seq += 1
             for kind, asset in (
-                (Kind.AUDIO, sentence.audio),
+                (Kind.AUDIO, _audio(sentence, section)),
                 (Kind.IMAGE, sentence.image),
                 (Kind.VIDEO, sentence.video),
             ):
                 if asset is not None:
                     yield Spot(seq, kind, position, section.id, sentence.id, in_section), asset
+
+
+def _audio(sentence: Sentence, section: Section) -> Asset | None:
+    """The sentence's narration; of a part of the section's file, which is still to come, that file."""
+    audio = sentence.audio
+    if isinstance(audio, CompletedAsset) and audio.uri is None and not isinstance(section.audio, CompletedAsset):
+        return section.audio
+    return audio
 
 
 def _left_out(spot: Spot, asset: Asset, options: ExportOptions) -> Reason | None:
@@ -111,18 +123,37 @@ def _left_out(spot: Spot, asset: Asset, options: ExportOptions) -> Reason | None
 
 
 def _wanted(spot: Spot, asset: CompletedAsset, section: Section) -> Wanted:
-    uri = asset.uri
-    if uri is None and isinstance(section.audio, CompletedAsset):
-        uri = section.audio.uri
     cut = None if asset.slice is None else (asset.slice.start_ms, asset.slice.end_ms)
-    return Wanted(spot, uri or "", cut, asset.size_bytes, asset.crc32)
+    return Wanted(spot, _uri(asset, section), cut, asset.size_bytes, asset.crc32)
 
 
-def _highest_number(project: Project) -> int:
-    """One more than there are sentences when the story ends with a section that has narration and no sentence."""
-    sentences = sum(len(section.sentences) for section in project.sections)
-    last = project.sections[-1] if project.sections else None
-    return sentences + 1 if last and last.audio is not None and not last.sentences else sentences
+def _uri(asset: CompletedAsset, section: Section) -> str:
+    """Its own, or for a slice without one that of the section's narration."""
+    whole = section.audio.uri if isinstance(section.audio, CompletedAsset) else None
+    return asset.uri or whole or ""
+
+
+def _narration_slugs(project: Project, slugs: Sequence[str], first_numbers: Sequence[int]) -> tuple[str, ...]:
+    """By titles and order alone, so that no narration's name depends on which others are there already.
+
+    A section without sentences borrows the next sentence's number, so its own number tells it apart; and so it does
+    for the section of that sentence, should its title look the same.
+    """
+    taken: set[tuple[int, str]] = set()
+    unique: list[str] = []
+    for position, section in enumerate(project.sections):
+        number, part = first_numbers[position], slugs[position]
+        if not section.sentences or (number, part) in taken:
+            part = f"{part}-{position + 1}"
+        taken.add((number, part))
+        unique.append(part)
+    return tuple(unique)
+
+
+def _highest_number(project: Project, first_numbers: Sequence[int]) -> int:
+    """One more than there are sentences when narration without sentences ends the story: it borrows the next number."""
+    narrated = (first_numbers[at] for at, section in enumerate(project.sections) if section.audio is not None)
+    return max([first_numbers[-1] - 1, *narrated])
 
 
 # ---- with the facts of the files ----------------------------------------------------------------------------
@@ -136,8 +167,8 @@ def settle(draft: Draft, facts: Facts) -> Plan:
     Raises Verdict(source_missing | source_unreadable) when `options.on_missing` is `fail` and a file is not there.
     """
     settling = _Settling(draft, facts)
-    for position, wanted in _by_section(draft.wanted):
-        settling.section(position, wanted)
+    settling.own_files()
+    settling.narrations(settling.slices())
     omissions = sorted([*draft.omissions, *settling.omissions], key=lambda left_out: _story_order(left_out.spot))
     copies = sorted(settling.copies, key=lambda copy: _story_order(copy.spot))
     return Plan(draft, tuple(copies), tuple(omissions), tuple(settling.warnings))
@@ -153,13 +184,6 @@ def with_checksum_warnings(plan: Plan, media: Mapping[str, Written]) -> Plan:
     return replace(plan, warnings=(*plan.warnings, *differing))
 
 
-def _by_section(wanted: Iterable[Wanted]) -> Iterator[tuple[int, list[Wanted]]]:
-    sections: dict[int, list[Wanted]] = defaultdict(list)
-    for one in wanted:
-        sections[one.spot.section].append(one)
-    yield from sections.items()
-
-
 _KIND_ORDER = {kind: order for order, kind in enumerate(FOLDERS)}
 
 
@@ -168,61 +192,92 @@ def _story_order(spot: Spot) -> tuple[int, int, int, int]:
     return (spot.section, spot.seq, own, _KIND_ORDER[spot.kind])
 
 
+_Told = tuple[int, str]
+"""A narration as one section tells it: the section's position, and the file's uri."""
+
+
 @dataclass
 class _Settling:
-    """The copies, omissions and warnings so far, and the names that are taken."""
+    """The copies, omissions and warnings so far."""
 
     draft: Draft
     facts: Facts
     copies: list[Copy] = field(default_factory=list)
     omissions: list[Omission] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
 
-    def section(self, position: int, wanted: list[Wanted]) -> None:
-        slices: dict[str, list[Wanted]] = defaultdict(list)
-        whole: list[Wanted] = []
-        for one in wanted:
+    def own_files(self) -> None:
+        """Copies of what is a sentence's own."""
+        for one in self.draft.wanted:
+            self._check_size(one)
+            if one.slice_ms is None and one.spot.in_section is not None:
+                self._copy_if_there(one, self.draft.slugs[one.spot.section], one.spot.kind.value)
+
+    def slices(self) -> set[_Told]:
+        """Copies of what is a sentence's part of a narration; the narrations that could be cut."""
+        told: dict[_Told, list[Wanted]] = defaultdict(list)
+        for one in self.draft.wanted:
             if one.slice_ms is not None:
-                slices[one.uri].append(one)
-            elif one.spot.in_section is None:
-                whole.append(one)
-            else:
-                self._copy_if_there(one, one.spot.kind.value)
-        uncut = [one for uri, group in slices.items() for one in self._cut(position, uri, group)]
-        self._narration(position, whole, uncut, cut_uris=set(slices))
+                told[one.spot.section, one.uri].append(one)
+        reaches = _reaches(self.draft.project)
+        return {one for one, parts in told.items() if self._are_cut(parts, reaches[parts[0].uri])}
 
-    def _cut(self, position: int, uri: str, group: list[Wanted]) -> list[Wanted]:
-        """Copies of the slices of one narration, or the group itself if it cannot be cut."""
-        fact = self.facts[uri]
+    def _are_cut(self, parts: list[Wanted], reach: tuple[int, int]) -> bool:
+        fact, position = self.facts[parts[0].uri], parts[0].spot.section
         if not isinstance(fact, Found):
-            for one in group:
-                self._leave_out(one, fact)
-            return []
-        sentences = len(self.draft.project.sections[position].sentences)
-        cuts = [Cut(one.spot.in_section or 0, *one.slice_ms) for one in group if one.slice_ms is not None]
+            return False
         try:
-            pieces = _pieces(fact, cuts, sentences)
+            pieces = _pieces(fact, *_cuts(parts, len(self.draft.project.sections[position].sentences), reach))
         except NotCuttable as reason:
-            self._warn(position, f"its narration was exported whole, because it could not be cut: {reason}")
-            return group
-        for one, segments in zip(group, pieces, strict=True):
-            self._add(one, segments, "audio", "wav")
-        return []
+            self._warn(position, f"its narration could not be cut into sentences: {reason}")
+            return False
+        for one, segments in zip(parts, pieces, strict=True):
+            self._add(one, self.draft.slugs[position], "audio", "wav", segments)
+        return True
 
-    def _narration(self, position: int, whole: list[Wanted], uncut: list[Wanted], cut_uris: set[str]) -> None:
-        """The section's narration as one file: where it could not be cut, or where a sentence is only in there."""
-        voiceless = self._sentences_without_audio(position)
-        # Reversed, so that the first sentence of an uncut narration gives it its number.
-        candidates = {one.uri: _as_narration_of_section(one) for one in reversed(uncut)}
-        for one in whole:
-            if one.uri not in cut_uris or voiceless:
-                candidates[one.uri] = one
-        for one in candidates.values():
-            copied = self._copy_if_there(one, "section_audio")
-            if copied is not None:
-                inside = [other.spot for other in uncut if other.uri == one.uri] + (voiceless if one in whole else [])
-                self.omissions += [Omission(spot, Reason.IN_SECTION_AUDIO, f"in {copied.name}") for spot in inside]
+    def narrations(self, cut: Set[_Told]) -> None:
+        """Copies of narrations as one file: where they could not be cut, or where a sentence is only in there."""
+        uncut: dict[str, list[Wanted]] = defaultdict(list)
+        for one in self.draft.wanted:
+            if one.slice_ms is not None and (one.spot.section, one.uri) not in cut:
+                uncut[one.uri].append(one)
+        for one in self.draft.wanted:
+            if one.spot.in_section is None:
+                self._narration(one, (one.spot.section, one.uri) in cut, uncut)
+        for parts in uncut.values():
+            self._uncut(parts)
+
+    def _narration(self, one: Wanted, is_cut: bool, uncut: dict[str, list[Wanted]]) -> None:
+        inside = self._sentences_without_audio(one.spot.section)
+        if is_cut and not inside:
+            return
+        copied = self._copy_if_there(one, self.draft.narration_slugs[one.spot.section], "section_audio")
+        if copied is not None:
+            self._are_in(copied, inside + [part.spot for part in uncut.pop(one.uri, [])])
+
+    def _uncut(self, parts: list[Wanted]) -> None:
+        """What becomes of slices whose file is not exported as a section's own narration."""
+        first = parts[0]
+        fact = self.facts[first.uri]
+        if not isinstance(fact, Found):
+            for one in parts:
+                self._leave_out(one, fact)
+        elif first.uri in _stale_narrations(self.draft):
+            detail = "only in the narration of the section, which is stale and cannot be cut"
+            self.omissions += [Omission(one.spot, Reason.STALE, detail) for one in parts]
+        else:
+            copied = self._copy_whole(
+                _as_narration(first), fact, self._slug_of_shared(first.spot.section), "section_audio"
+            )
+            self._are_in(copied, [one.spot for one in parts])
+
+    def _slug_of_shared(self, position: int) -> str:
+        """Of a narration that is not given as the section's own: unlike it, even if that one comes later."""
+        own = self.draft.narration_slugs[position]
+        return own if self.draft.project.sections[position].audio is None else f"{own}-shared"
+
+    def _are_in(self, narration: Copy, sentences: Iterable[Spot]) -> None:
+        self.omissions += [Omission(spot, Reason.IN_SECTION_AUDIO, f"in {narration.name}") for spot in sentences]
 
     def _sentences_without_audio(self, position: int) -> list[Spot]:
         """Spots of the sentences that have no narration but their section's."""
@@ -233,51 +288,38 @@ class _Settling:
             if sentence.audio is None
         ]
 
-    def _copy_if_there(self, wanted: Wanted, kind_word: str) -> Copy | None:
-        fact = self.facts[wanted.uri]
-        if not isinstance(fact, Found):
-            self._leave_out(wanted, fact)
-            return None
-        self._check_size(wanted, fact)
-        return self._add(wanted, (_whole(fact),), kind_word, extension(fact.source.key))
+    # ---- one file
 
-    def _add(self, wanted: Wanted, segments: tuple[Segment, ...], kind_word: str, ext: str) -> Copy:
+    def _copy_if_there(self, wanted: Wanted, slug_part: str, kind_word: str) -> Copy | None:
+        fact = self.facts[wanted.uri]
+        if isinstance(fact, Found):
+            return self._copy_whole(wanted, fact, slug_part, kind_word)
+        self._leave_out(wanted, fact)
+        return None
+
+    def _copy_whole(self, wanted: Wanted, fact: Found, slug_part: str, kind_word: str) -> Copy:
+        return self._add(wanted, slug_part, kind_word, extension(fact.source.key), (_whole(fact),))
+
+    def _add(self, wanted: Wanted, slug_part: str, kind_word: str, ext: str, segments: tuple[Segment, ...]) -> Copy:
         spot = wanted.spot
-        section_slug = self.draft.slugs[spot.section]
-        if spot.in_section is None and not self.draft.project.sections[spot.section].sentences:
-            # It borrows the next sentence's number, so its section must tell it apart.
-            section_slug = f"{section_slug}-{spot.section + 1}"
-        name = self._free_name(spot, section_slug, kind_word, ext)
+        name = f"{FOLDERS[spot.kind]}/{asset_name(spot.seq, self.draft.width, slug_part, kind_word, ext)}"
         declared = None if wanted.slice_ms is not None else wanted.crc32
         copy = Copy(spot, name, wanted.uri, segments, declared)
         self.copies.append(copy)
         return copy
 
-    def _free_name(self, spot: Spot, section_slug: str, kind_word: str, ext: str) -> str:
-        """Only narrations that share a first sentence can clash; the later one is told apart by a counter."""
-        counter = 1
-        while True:
-            part = section_slug if counter == 1 else f"{section_slug}-{counter}"
-            file = asset_name(spot.seq, self.draft.width, part, kind_word, ext)
-            name = f"{FOLDERS[spot.kind]}/{file}"
-            if name not in self.names:
-                self.names.add(name)
-                return name
-            counter += 1
-
     def _leave_out(self, wanted: Wanted, fact: Missing | Unreadable) -> None:
         reason, detail = _absence(fact)
         if self.draft.options.on_missing == "fail":
             code = ErrorCode.SOURCE_MISSING if reason is Reason.MISSING else ErrorCode.SOURCE_UNREADABLE
-            raise Verdict(code, f'{wanted.spot.kind} of sentence {wanted.spot.seq} ("{wanted.uri}") is {reason}')
+            raise Verdict(code, f'{_whose(wanted.spot)} ("{wanted.uri}") is {reason}')
         self.omissions.append(Omission(wanted.spot, reason, detail))
 
-    def _check_size(self, wanted: Wanted, fact: Found) -> None:
-        found = fact.version.size_bytes
-        if wanted.size_bytes is not None and wanted.size_bytes != found:
+    def _check_size(self, wanted: Wanted) -> None:
+        fact, declared = self.facts[wanted.uri], wanted.size_bytes
+        if isinstance(fact, Found) and declared is not None and declared != fact.version.size_bytes:
             self.warnings.append(
-                f"{wanted.spot.kind} of sentence {wanted.spot.seq}: the project says {wanted.size_bytes} bytes, "
-                f"the file has {found}"
+                f"{_whose(wanted.spot)}: the project says {declared} bytes, the file has {fact.version.size_bytes}"
             )
 
     def _warn(self, position: int, sentence: str) -> None:
@@ -285,8 +327,21 @@ class _Settling:
         self.warnings.append(f'section {position + 1} "{title}": {sentence}')
 
 
-def _as_narration_of_section(wanted: Wanted) -> Wanted:
+def _whose(spot: Spot) -> str:
+    if spot.in_section is None:
+        return f"narration of section {spot.section + 1}"
+    return f"{spot.kind} of sentence {spot.seq}"
+
+
+def _as_narration(wanted: Wanted) -> Wanted:
     return replace(wanted, spot=replace(wanted.spot, sentence_id=None, in_section=None), slice_ms=None)
+
+
+def _stale_narrations(draft: Draft) -> set[str]:
+    """The files that were left out as stale narrations of a section."""
+    left_out = [o.spot for o in draft.omissions if o.reason is Reason.STALE and o.spot.in_section is None]
+    narrations = (draft.project.sections[spot.section].audio for spot in left_out)
+    return {audio.uri for audio in narrations if isinstance(audio, CompletedAsset) and audio.uri is not None}
 
 
 def _absence(fact: Missing | Unreadable) -> tuple[Reason, str | None]:
@@ -303,6 +358,29 @@ def _whole(fact: Found) -> Extent:
     return Extent(fact.source.root, fact.source.key, 0, fact.version.size_bytes, fact.version)
 
 
+def _reaches(project: Project) -> dict[str, tuple[int, int]]:
+    """When the first and the last slice of each file begin, in milliseconds, whether or not they are wanted."""
+    reaches: dict[str, tuple[int, int]] = {}
+    for spot, asset in _assets(project):
+        if isinstance(asset, CompletedAsset) and asset.slice is not None:
+            uri, start_ms = _uri(asset, project.sections[spot.section]), asset.slice.start_ms
+            first_ms, last_ms = reaches.get(uri, (start_ms, start_ms))
+            reaches[uri] = (min(first_ms, start_ms), max(last_ms, start_ms))
+    return reaches
+
+
+def _cuts(parts: Iterable[Wanted], sentences: int, reach: tuple[int, int]) -> tuple[list[Cut], int]:
+    """The cuts, and the number of sentences that they are among.
+
+    What other sections have of the same narration counts as one sentence before these, and one after them: so only
+    the narration's first sentence begins with the file, and only its last one ends with it.
+    """
+    cuts = [Cut(one.spot.in_section or 0, *one.slice_ms) for one in parts if one.slice_ms is not None]
+    before = int(reach[0] < cuts[0].start_ms)
+    after = int(reach[1] > cuts[-1].start_ms)
+    return [cut._replace(position=cut.position + before) for cut in cuts], before + sentences + after
+
+
 def _pieces(fact: Found, cuts: list[Cut], sentences: int) -> list[tuple[Segment, ...]]:
     """Raises NotCuttable."""
     match fact.wav:
@@ -315,3 +393,7 @@ def _pieces(fact: Found, cuts: list[Cut], sentences: int) -> list[tuple[Segment,
             raise NotCuttable("its header was not read")
         case _:
             assert_never(fact.wav)
+
+
+def _whole(fact: Found) -> Extent:
+    return Extent(fact.source.root, fact.source.key, 0, fact.version.size_bytes, fact.version)

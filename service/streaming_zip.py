@@ -15,8 +15,9 @@ from zipstream import ZipStream, ZipStreamInfo
 
 from service.segments import Extent, Segment, cut, length
 
-# Bodies of this size and more start on a block of the archive, so that a file system may share the blocks.
 ALIGNED_FROM_BYTES = 64 * 1024
+"""Bodies of this size and more start on a block of the archive, so that it can share a file's blocks (reflink)."""
+
 BLOCK_BYTES = 4096
 
 
@@ -173,15 +174,14 @@ def _checked(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def _fault(entry: Entry) -> str | None:
+    """What is wrong with it, if anything. Backslashes and colons lead elsewhere on Windows; a NUL ends a name."""
     name, body = entry.name, entry.body
     written = name.encode(errors="replace")
     parts = name.removesuffix("/").split("/")
     faults = {
         "is absolute or has an empty part": "" in parts,
         "leads elsewhere": not {".", ".."}.isdisjoint(parts),
-        "has a backslash, a colon or a NUL, which name something else on some system": not set("\\:\0").isdisjoint(
-            name
-        ),
+        "has a backslash, a colon or a NUL": not set("\\:\0").isdisjoint(name),
         "is no Unicode text": written.decode() != name,
         "is longer than 65,535 bytes": len(written) > 0xFFFF,
         "is a directory with a body": name.endswith("/") and length(body) > 0,

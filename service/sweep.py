@@ -29,6 +29,7 @@ class Swept:
 def sweep(ledger: Ledger, now: datetime, abandoned_after: timedelta) -> Swept:
     """Unfinished exports that nobody works on are kept for `abandoned_after`: so long they are resumed cheaply."""
     ledger.open()
+    ledger.clear_drafts(now - abandoned_after)
     swept = Swept()
     for export_id in ledger.ids():
         decision = ledger.decision(export_id)

@@ -46,7 +46,7 @@ class LocalStorage:
     def close(self) -> None:
         """Lets go of the roots."""
         while self._opened:
-            self._disk.close(self._opened.popitem()[1])
+            self._let_go(self._opened.popitem()[1])
 
     # ---- sources
 
@@ -76,20 +76,29 @@ class LocalStorage:
 
     def look(self, source: Source) -> Version:
         with self._opened_source(source) as descriptor:
-            return _version(self._disk.fstat(descriptor))
+            return self._version(descriptor)
 
     @contextlib.contextmanager
     def _opened_source(self, source: Source) -> Iterator[int]:
         root = self._root(source.root)
-        try:
+        with _as_source_fault():
             descriptor = self._disk.open_beneath(root, source.key)
-        except OSError as fault:
-            raise _source_fault(fault) from fault
         try:
-            if not stat.S_ISREG(self._disk.fstat(descriptor).st_mode):
+            with _as_source_fault():
+                mode = self._disk.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
                 raise SourceUnreadable("is not a regular file")
             yield descriptor
         finally:
+            self._let_go(descriptor)
+
+    def _version(self, descriptor: int) -> Version:
+        with _as_source_fault():
+            return _version(self._disk.fstat(descriptor))
+
+    def _let_go(self, descriptor: int) -> None:
+        """Closes what was only read or held: whatever close(2) says, it is closed and nothing is lost."""
+        with contextlib.suppress(OSError):
             self._disk.close(descriptor)
 
     def read(self, extent: Extent) -> Iterator[memoryview]:
@@ -110,16 +119,14 @@ class LocalStorage:
         return checksum
 
     def _read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
-        try:
+        with _as_source_fault():
             count = self._disk.read_into(descriptor, buffer, offset)
-        except OSError as fault:
-            raise _source_fault(fault) from fault
         if count == 0:
             raise SourceUnreadable("became shorter while it was read")
         return count
 
     def _expect(self, descriptor: int, version: Version) -> None:
-        if _version(self._disk.fstat(descriptor)) != version:
+        if self._version(descriptor) != version:
             raise SourceUnreadable("changed while it was exported")
 
     # ---- exports
@@ -134,7 +141,8 @@ class LocalStorage:
                 with _as_trouble(key):
                     self._disk.set_times(descriptor, moment_ns)
             finally:
-                self._disk.close(descriptor)
+                with _as_trouble(key):
+                    self._disk.close(descriptor)
             with _as_trouble(key):
                 self._disk.rename(part, self._path(key))
         except BaseException:
@@ -367,11 +375,21 @@ class _Lock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        self._disk.close(self._descriptor)
+        with contextlib.suppress(OSError):  # closed all the same
+            self._disk.close(self._descriptor)
 
 
 def _version(status: os.stat_result) -> Version:
     return Version(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@contextlib.contextmanager
+def _as_source_fault() -> Iterator[None]:
+    """Whatever goes wrong with a source ends the copying of that file only, unless it is this process's own fault."""
+    try:
+        yield
+    except OSError as fault:
+        raise _source_fault(fault) from fault
 
 
 def _source_fault(fault: OSError) -> Exception:

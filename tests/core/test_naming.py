@@ -98,9 +98,12 @@ class TestSlug:
             forms = {slug(unicodedata.normalize(form, title), "section-1") for form in ("NFC", "NFD")}
             assert len(forms) == 1
 
-    @pytest.mark.parametrize("title", ["CON", "nul.", "aux ", "COM¹", "ＬＰＴ９", "_prn_", "lpt0"])
-    def test_a_device_name_is_followed_by_the_number(self, title: str) -> None:
-        assert slug(title, "section-4").removesuffix("-section-4") in DEVICES
+    @pytest.mark.parametrize(
+        ("title", "device"),
+        [("CON", "con"), ("nul.", "nul"), ("aux ", "aux"), ("_prn_", "prn"), ("COM¹", "com1"), ("ＬＰＴ０", "lpt0")],
+    )
+    def test_a_device_name_is_followed_by_the_number(self, title: str, device: str) -> None:
+        assert slug(title, "section-4") == f"{device}-section-4"
 
     def test_a_long_title_is_cut_between_words(self) -> None:
         assert slug("The quick brown fox jumps over the lazy dog and sleeps", "x") == (
@@ -204,7 +207,7 @@ class TestFolderName:
 
     @pytest.mark.parametrize("project_id", ["..", "~", "con", "-rf", "a b", "日本", "a:b", "x.", "*", "🎬" * 128])
     def test_no_project_id_leaves_its_part_of_the_name(self, project_id: str) -> None:
-        assert re.fullmatch(r"export_[a-z-]+_20260301T120000Z", folder_name(project_id, NOON))
+        assert re.fullmatch(r"export_[a-z-]{1,64}_20260301T120000Z", folder_name(project_id, NOON))
 
     def test_the_case_of_an_id_is_kept(self) -> None:
         assert folder_name("V1StGXR8_Z5j-Hi", NOON) == "export_V1StGXR8_Z5j-Hi_20260301T120000Z"

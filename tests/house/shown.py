@@ -27,7 +27,7 @@ NOT_RUN = re.compile(
     )""",
     re.VERBOSE,
 )
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 120.0
 NO_FAILURE = {0, 3}  # 3 is how `export-service` says that an export has omissions
 # What `make` would make first, a .venv, is there, and must not be made anew for a page of text.
 AS_IT_IS = 'make() { command make -o .venv/.complete "$@"; }\n'

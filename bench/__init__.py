@@ -1,0 +1,1 @@
+"""How fast and how large this is, beside what one would take instead; `python -m bench`."""

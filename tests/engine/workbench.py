@@ -1,0 +1,131 @@
+"""A small project with real files, one way to export it, and an oracle that looks at nothing but the directory."""
+
+import os
+import random
+import wave
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import anyio
+
+from contracts import Archive, CompletedAsset, ExportOptions, ExportProgress, ExportStart, Project, Terminal
+from service.export import Workshop, export
+from service.ledger import Ledger
+from service.progress import Stop
+from service.storage.disk import Disk
+from service.storage.local import LocalStorage
+
+REQUESTED_AT = datetime.fromisoformat("2026-11-23T18:42:20+00:00")
+FOLDER = "export_p1_20261123T184220Z"
+
+
+def asset(uri: str, **more: object) -> CompletedAsset:
+    return CompletedAsset.model_validate({"status": "completed", "uri": uri, **more})
+
+
+def noise(size_bytes: int, seed: int) -> bytes:
+    return random.Random(seed).randbytes(size_bytes)
+
+
+def narration(seconds: float, rate: int = 8000) -> bytes:
+    content = BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(noise(int(seconds * rate) * 2, 7))
+    return content.getvalue()
+
+
+def make_media(media: Path) -> None:
+    """Three images, a video of three chunks, and a section's narration."""
+    media.mkdir()
+    for number in (1, 2, 3):
+        (media / f"{number}.png").write_bytes(noise(5_000 + number, number))
+    (media / "clip.mp4").write_bytes(noise(600_000, 99))
+    (media / "section.wav").write_bytes(narration(0.9))
+
+
+def small_project() -> Project:
+    """Two sections, four sentences; narration as one file to cut, one pending image."""
+    sliced = [
+        {
+            "id": f"s{n}",
+            "text": f"Sentence {n}.",
+            "audio": {"status": "completed", "slice": {"start_ms": 300 * n - 300, "end_ms": 300 * n}},
+            "image": {"status": "completed", "uri": f"{n}.png"},
+        }
+        for n in (1, 2, 3)
+    ]
+    last = {"text": "", "image": {"status": "pending"}, "video": {"status": "completed", "uri": "clip.mp4"}}
+    sections = [
+        {"id": "a", "title": "Intro", "audio": {"status": "completed", "uri": "section.wav"}, "sentences": sliced},
+        {"id": "b", "title": "Fin", "sentences": [last]},
+    ]
+    return Project.model_validate({"id": "p1", "name": "Small", "sections": sections})
+
+
+def start(project: Project, export_id: str = "e1", options: ExportOptions | None = None) -> ExportStart:
+    options = options or ExportOptions(archive=Archive.ZIP)
+    return ExportStart(export_id=export_id, requested_at=REQUESTED_AT, project=project, options=options)
+
+
+@dataclass
+class Bench:
+    """Directories of one test, and what was reported."""
+
+    media: Path
+    exports: Path
+    seen: list[ExportProgress]
+
+    def run(
+        self, command: ExportStart, disk: Disk | None = None, stop: Stop | None = None, copiers: int = 1
+    ) -> Terminal:
+        """One process's try: its own storage, its own event loop, everything let go of at the end."""
+        return anyio.run(self.export, command, disk, stop, copiers)
+
+    async def export(
+        self, command: ExportStart, disk: Disk | None = None, stop: Stop | None = None, copiers: int = 1
+    ) -> Terminal:
+        assert command.project is not None
+        storage = LocalStorage({"media": self.media}, self.exports, disk)
+        try:
+            ledger = Ledger(storage)
+            ledger.open_or_make()
+            shop = Workshop(storage, ledger, anyio.CapacityLimiter(copiers))
+            return await export(command, command.project, shop, self.seen.append, stop or Stop())
+        finally:
+            storage.close()
+
+    def ledger(self) -> Ledger:
+        return Ledger(LocalStorage({}, self.exports))
+
+
+def visible(exports: Path) -> dict[str, bytes | None]:
+    """Everything a reader may see, by path, with its bytes; directories without."""
+    found: dict[str, bytes | None] = {}
+    for directory, names, files in os.walk(exports):
+        names[:] = [name for name in names if name != ".exports"]
+        here = Path(directory).relative_to(exports)
+        found |= {str(here / name): None for name in names}
+        found |= {str(here / name): (Path(directory) / name).read_bytes() for name in files}
+    return found
+
+
+def staged(exports: Path) -> list[str]:
+    """Files below attempts: what a sweep has to remove once an export is decided."""
+    return sorted(str(path.relative_to(exports)) for path in exports.glob(".exports/*/a-*/**/*") if path.is_file())
+
+
+def complaint(exports: Path, undisturbed: Mapping[str, bytes | None]) -> str | None:
+    """What is wrong with what a reader sees: it must be nothing, or a finished archive, or all of the export."""
+    seen = visible(exports)
+    if not seen or seen == undisturbed:
+        return None
+    if seen == {f"{FOLDER}.zip": undisturbed[f"{FOLDER}.zip"]}:
+        return None  # the archive is put in place first; the folder, last, says that both are there
+    different = {name for name in seen.keys() | undisturbed.keys() if seen.get(name, 0) != undisturbed.get(name, 0)}
+    return f"a reader sees something half done: {sorted(different)}"
