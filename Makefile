@@ -13,7 +13,7 @@ help: ## List what there is to make
 
 setup: $(STAMP) ## Make .venv with the locked packages (other targets do it when it is needed)
 
-demo: $(STAMP) ## Export a sample project, with everything a real deployment has, in one process
+demo: $(STAMP) ## Export a sample project that is made by code, and verify the result
 	@$(BIN)/export-service demo
 
 # A test that hangs says where, and ends the run.

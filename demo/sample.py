@@ -173,6 +173,7 @@ def _section(chapter: Chapter) -> Section:
             status="completed", uri=_key(Kind.AUDIO, f"section_{chapter.id}"), duration_ms=cuts_ms[-1]
         ),
         sentences=tuple(
+            # Without word timings: from where the studio would count them in a shared file is not known.
             _sentence(line, CompletedAsset(status="completed", slice=part), ())
             for line, part in zip(chapter.lines, slices, strict=True)
         ),

@@ -36,7 +36,7 @@ def melody(text: str) -> tuple[Note, ...]:
     """A note for each word: longer for longer words, and the last one comes home and rings out.
 
     >>> [(note.word, note.degree, note.start_ms, note.end_ms) for note in melody("Almost home.")]
-    [('Almost', 5, 0, 210), ('home.', 0, 210, 760)]
+    [('Almost', 2, 0, 210), ('home.', 0, 210, 760)]
     """
     words = text.split()
     degrees = [*list(_walk(words))[:-1], 0]

@@ -12,8 +12,9 @@ from contracts import ErrorCode
 from service.errors import Trouble
 from service.ledger import RECORDS, Ledger, attempt_key
 from service.model import FOLDERS, Copy, Facts, Written
+from service.references import EXPORTS
 from service.segments import Extent, Segment
-from service.storage.port import EXPORTS, Hold, SourceFault, Storage, Watch
+from service.storage.port import Hold, SourceFault, Storage, Watch
 
 
 class Finished(NamedTuple):

@@ -44,10 +44,11 @@ def _head(plan: Plan) -> dict[str, Any]:
 
 
 def plan_hash(plan: Plan) -> str:
-    """Equal for two plans that export the same files from the same sources and leave out the same."""
+    """Equal for two plans that export the same parts of the same sources as the same files and leave out the same."""
     digest = hashlib.sha256()
     for copy in plan.copies:
-        digest.update(_json([copy.name, copy.size_bytes, copy.uri]).encode() + b"\n")
+        starts = [extent.start for extent in copy.sources]
+        digest.update(_json([copy.name, copy.size_bytes, copy.uri, starts]).encode() + b"\n")
     for omission in plan.omissions:
         digest.update(_json(_omission(omission)).encode() + b"\n")
     return digest.hexdigest()

@@ -21,7 +21,7 @@ class Spot:
     """Where in the story an asset belongs: its sentence, or (`sentence_id` and `in_section` unset) its section."""
 
     seq: int
-    """The sentence's number in the whole script, from 1; for a section's narration its first sentence's."""
+    """The sentence's number in the whole script, from 1; for a narration its first sentence's."""
     kind: Kind
     section: int
     """Position of the section in the project, from 0."""
@@ -39,7 +39,7 @@ class Wanted:
     uri: str
     slice_ms: tuple[int, int] | None = None
     size_bytes: int | None = None
-    """As the project says; compared, never trusted."""
+    """Of the file at `uri`, as the project says; compared, never trusted."""
     crc32: int | None = None
 
 
@@ -75,6 +75,8 @@ class Draft:
     omissions: tuple[Omission, ...]
     slugs: tuple[str, ...]
     """One a section."""
+    narration_slugs: tuple[str, ...]
+    """One a section: what stands for its slug in the name of its own narration, unlike every other's."""
     first_numbers: tuple[int, ...]
     """Of each section's first sentence; one more than there are sections."""
     width: int

@@ -10,42 +10,45 @@ from service.wav import NotCuttable, Wav, frame_at, slice_header, slice_padding
 class Cut(NamedTuple):
     """One sentence's part of the narration, as the project tells it."""
 
-    in_section: int
-    """Position of the sentence in its section, from 0."""
+    position: int
+    """Of the sentence, from 0, among those that the narration is for."""
     start_ms: int
     end_ms: int
 
 
 def frame_ranges(wav: Wav, cuts: Sequence[Cut], sentences: int) -> list[tuple[int, int]]:
-    """The frames of each cut, `start` up to `stop`; `cuts` are in story order, `sentences` are in the section.
+    """The frames of each cut, `start` up to `stop`; `cuts` are in story order, the narration is for `sentences`.
 
-    Neighbours share one boundary, the later one's start, rounded once; the section's first sentence begins with the
-    first frame and its last ends with the last. So the slices of a section, joined, are its samples. A sentence
-    between two cuts that has a file of its own keeps its time out of both.
+    Neighbours share one boundary, the later one's start, rounded once; the first sentence begins with the first frame
+    and the last ends with the last. So the slices of all sentences, joined, are the samples. A sentence between two
+    cuts that has a file of its own keeps its time out of both.
 
     Raises NotCuttable when the times do not run forward or lie outside the narration.
     """
-    starts = [0 if cut.in_section == 0 else frame_at(cut.start_ms, wav.sample_rate_hz) for cut in cuts]
-    ranges = [
-        (start, _stop(wav, cut, after, sentences))
-        for start, cut, after in zip(starts, cuts, [*cuts[1:], None], strict=True)
-    ]
-    for cut, (start, stop) in zip(cuts, ranges, strict=True):
-        if not 0 <= start < stop <= wav.frames:
+    ranges: list[tuple[int, int]] = []
+    for cut, after in zip(cuts, [*cuts[1:], None], strict=True):
+        start, stop = frame_at(cut.start_ms, wav.sample_rate_hz), _stop(wav, cut, after, sentences)
+        if not start < stop <= wav.frames:
             raise NotCuttable(
                 f"the part from {cut.start_ms} to {cut.end_ms} ms does not fit between its neighbours "
                 f"in {wav.duration_ms} ms of narration"
             )
+        ranges.append((0 if cut.position == 0 else start, stop))
     return ranges
 
 
 def _stop(wav: Wav, cut: Cut, after: Cut | None, sentences: int) -> int:
     if after is None:
-        return wav.frames if cut.in_section == sentences - 1 else frame_at(cut.end_ms, wav.sample_rate_hz)
+        return wav.frames if cut.position == sentences - 1 else _end(wav, cut)
     next_start = frame_at(after.start_ms, wav.sample_rate_hz)
-    if after.in_section == cut.in_section + 1:
-        return next_start
-    return min(frame_at(cut.end_ms, wav.sample_rate_hz), next_start)
+    return next_start if after.position == cut.position + 1 else min(_end(wav, cut), next_start)
+
+
+def _end(wav: Wav, cut: Cut) -> int:
+    """The end as told; in whole milliseconds it may be rounded up past the last frame."""
+    if frame_at(cut.end_ms - 1, wav.sample_rate_hz) < wav.frames:
+        return min(frame_at(cut.end_ms, wav.sample_rate_hz), wav.frames)
+    return frame_at(cut.end_ms, wav.sample_rate_hz)
 
 
 def slice_segments(wav: Wav, whole: Extent, frames: tuple[int, int]) -> tuple[Segment, ...]:

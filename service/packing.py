@@ -19,7 +19,7 @@ def lay_out(
 
 
 def archive_size_bytes(plan: Plan) -> int:
-    """The archive's exact size, before anything was copied: no CRC-32 changes a length."""
+    """The archive's exact size, before anything was copied: no CRC-32 changes a length (a warning of one does)."""
     media = {copy.name: Written(copy.size_bytes, 0) for copy in plan.copies}
     script = Written(len(write_script(plan).encode()), 0)
     texts = {SCRIPT: script}

@@ -5,7 +5,7 @@ one sentence share a number and a later export fills holes without renaming.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import assert_never
@@ -235,7 +235,7 @@ class _Settling:
             self._add(one, self.draft.slugs[position], "audio", "wav", segments)
         return True
 
-    def narrations(self, cut: Set[_Told]) -> None:
+    def narrations(self, cut: set[_Told]) -> None:
         """Copies of narrations as one file: where they could not be cut, or where a sentence is only in there."""
         uncut: dict[str, list[Wanted]] = defaultdict(list)
         for one in self.draft.wanted:
@@ -243,32 +243,31 @@ class _Settling:
                 uncut[one.uri].append(one)
         for one in self.draft.wanted:
             if one.spot.in_section is None:
-                self._narration(one, (one.spot.section, one.uri) in cut, uncut)
+                voiceless = self._sentences_without_audio(one.spot.section)
+                if voiceless or (one.spot.section, one.uri) not in cut:
+                    self._narration(one, voiceless, uncut)
+        stale = _stale_narrations(self.draft)
         for parts in uncut.values():
-            self._uncut(parts)
+            self._uncut(parts, stale)
 
-    def _narration(self, one: Wanted, is_cut: bool, uncut: dict[str, list[Wanted]]) -> None:
-        inside = self._sentences_without_audio(one.spot.section)
-        if is_cut and not inside:
-            return
+    def _narration(self, one: Wanted, voiceless: list[Spot], uncut: dict[str, list[Wanted]]) -> None:
         copied = self._copy_if_there(one, self.draft.narration_slugs[one.spot.section], "section_audio")
         if copied is not None:
-            self._are_in(copied, inside + [part.spot for part in uncut.pop(one.uri, [])])
+            self._are_in(copied, voiceless + [part.spot for part in uncut.pop(one.uri, [])])
 
-    def _uncut(self, parts: list[Wanted]) -> None:
+    def _uncut(self, parts: list[Wanted], stale: set[str]) -> None:
         """What becomes of slices whose file is not exported as a section's own narration."""
         first = parts[0]
         fact = self.facts[first.uri]
         if not isinstance(fact, Found):
             for one in parts:
                 self._leave_out(one, fact)
-        elif first.uri in _stale_narrations(self.draft):
+        elif first.uri in stale:
             detail = "only in the narration of the section, which is stale and cannot be cut"
             self.omissions += [Omission(one.spot, Reason.STALE, detail) for one in parts]
         else:
-            copied = self._copy_whole(
-                _as_narration(first), fact, self._slug_of_shared(first.spot.section), "section_audio"
-            )
+            slug_part = self._slug_of_shared(first.spot.section)
+            copied = self._copy_whole(_as_narration(first), fact, slug_part, "section_audio")
             self._are_in(copied, [one.spot for one in parts])
 
     def _slug_of_shared(self, position: int) -> str:
@@ -352,10 +351,6 @@ def _absence(fact: Missing | Unreadable) -> tuple[Reason, str | None]:
             return Reason.UNREADABLE, fact.detail
         case _:
             assert_never(fact)
-
-
-def _whole(fact: Found) -> Extent:
-    return Extent(fact.source.root, fact.source.key, 0, fact.version.size_bytes, fact.version)
 
 
 def _reaches(project: Project) -> dict[str, tuple[int, int]]:

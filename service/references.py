@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from contracts import ErrorCode
 from service.errors import Verdict
@@ -19,8 +19,13 @@ class Source(NamedTuple):
 MEDIA = "media"
 """The root that plain references are relative to."""
 
+EXPORTS = "exports"
+"""The root that is written to; finished files are read from it for the archive."""
+
 # The studio's ways to name its media directory: a URL path, and the path of its data directory on either system.
 _MEDIA_PREFIX = re.compile(r"^(?:/media/|(?:\./)?data/|\./)")
+# RFC 8089; on this host only. `urlsplit` raises ValueError for what merely looks like an address, such as file://[/a.
+_FILE = re.compile(r"^file:(?://(?:localhost)?)?(/(?!/)[^?#]*)")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _MAX_KEY_BYTES = 1024
 _MAX_PART_BYTES = 255
@@ -45,7 +50,7 @@ def resolve(uri: str, roots: Mapping[str, str]) -> Source:
     service.errors.Verdict: "../etc/passwd" is outside every configured root
     """
     source = _place(uri, roots)
-    if source is None or not _is_key(source.key):
+    if source is None or source.root not in roots or not _is_key(source.key):
         raise Verdict(ErrorCode.REFERENCE_REFUSED, f'"{uri[:200]}" is outside every configured root')
     return source
 
@@ -53,14 +58,17 @@ def resolve(uri: str, roots: Mapping[str, str]) -> Source:
 def _place(uri: str, roots: Mapping[str, str]) -> Source | None:
     if uri.startswith("asset:"):
         return Source(MEDIA, uri.removeprefix("asset:"))
-    if uri.startswith("file:"):
-        parts = urlsplit(uri)
-        return _beneath(unquote(parts.path), roots) if parts.netloc in {"", "localhost"} else None
+    if file := _FILE.match(uri):
+        return _beneath(unquote(file[1]), roots)
     if _SCHEME.match(uri):  # also a drive letter
         return None
     path = uri.replace("\\", "/")
-    relative = _MEDIA_PREFIX.sub("", path, count=1)
-    return _beneath(path, roots) if relative.startswith("/") else Source(MEDIA, relative)
+    # First as it stands: a root may be a disk that is mounted in /media.
+    return _beneath(path, roots) or _in_media(_MEDIA_PREFIX.sub("", path, count=1))
+
+
+def _in_media(path: str) -> Source | None:
+    return None if path.startswith("/") else Source(MEDIA, path)
 
 
 def _beneath(path: str, roots: Mapping[str, str]) -> Source | None:
@@ -73,7 +81,7 @@ def _beneath(path: str, roots: Mapping[str, str]) -> Source | None:
 
 
 def _is_key(key: str) -> bool:
-    if "\0" in key or len(key.encode()) > _MAX_KEY_BYTES:
+    written = key.encode(errors="replace")
+    if "\0" in key or written.decode() != key or len(written) > _MAX_KEY_BYTES:
         return False
-    parts = key.split("/")
-    return all(part not in {"", ".", ".."} and len(part.encode()) <= _MAX_PART_BYTES for part in parts)
+    return all(part not in {b"", b".", b".."} and len(part) <= _MAX_PART_BYTES for part in written.split(b"/"))

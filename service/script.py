@@ -21,10 +21,12 @@ def write_script(plan: Plan) -> str:
 
 def _head(plan: Plan) -> Iterator[str]:
     project = plan.draft.project
-    title = one_line(project.name) or project.id
+    title = one_line(project.name) or one_line(project.id)
     yield from _underlined(title, "=")
     yield f"{_counted(len(project.sections), 'section')}, {_counted(_sentences(project), 'sentence')}"
-    yield f"Exported {plan.draft.requested_at:%Y-%m-%d %H:%M} UTC, project {one_line(project.id)}"
+    # Not strftime: whether its %Y pads a year to four digits differs from system to system.
+    moment = plan.draft.requested_at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
+    yield f"Exported {moment} UTC, project {one_line(project.id)}"
     if plan.omissions:
         yield "Media that is not in this export is noted in square brackets."
 

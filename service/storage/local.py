@@ -13,10 +13,10 @@ from isal.isal_zlib import crc32
 from contracts import ErrorCode
 from service.errors import Trouble
 from service.model import Written
-from service.references import Source
+from service.references import EXPORTS, Source
 from service.segments import Extent, Segment, Version
 from service.storage.disk import Disk
-from service.storage.port import DRAFT, EXPORTS, SourceMissing, SourceUnreadable, Watch
+from service.storage.port import DRAFT, SourceMissing, SourceUnreadable, Watch
 
 # 256 KiB stays in the second-level cache; 1 MiB and more were slower (bench/copying.py).
 CHUNK_BYTES = 256 * 1024

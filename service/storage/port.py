@@ -14,9 +14,6 @@ from service.segments import Extent, Segment, Version
 Watch = Callable[[int], None]
 """Told how many bytes were just moved; may raise to stop the moving."""
 
-EXPORTS = "exports"
-"""The root that is written to; finished files are read from it for the archive."""
-
 
 DRAFT = ".new"
 """Ends the name of a file that `create` did not get to finish."""
