@@ -42,12 +42,13 @@ def mp4(pictures: Sequence[Picture]) -> bytes:
     """A film that shows each picture for half a second."""
     frames = [frame for index, shown in enumerate(pictures) for frame in _group(shown, index)]
     head = _box(b"ftyp", b"isom", _u32(0x200), b"isomiso2avc1mp41")
-    size = len(head) + len(_movie(frames, 0))
-    return head + _movie(frames, first_byte=size + 8) + _box(b"mdat", *frames)
+    mdat_header_bytes = 8
+    first_byte = len(head) + len(_movie(frames, 0)) + mdat_header_bytes
+    return head + _movie(frames, first_byte) + _box(b"mdat", *frames)
 
 
 # ---- colours ---------------------------------------------------------------------------------------
-# ITU-R BT.709, limited range: what players assume, and no sample is ever 0.
+# ITU-R BT.709, limited range, as the sequence says; no sample is ever 0.
 
 
 def _luma(colour: Colour) -> tuple[float, ...]:
@@ -96,8 +97,10 @@ def _unit(kind: int, payload: bytes) -> bytes:
 
 _IDR_SLICE, _P_SLICE, _SPS, _PPS = 0x65, 0x41, 0x67, 0x68
 _STOP = "1"
+_I_PCM = _ue(25)
+"""The type of a macroblock (table 7-11) that holds its samples from the next whole byte on."""
 _PROFILE = b"\x42\xc0\x1e"
-"""Baseline, constrained (the first two flags), level 3.0: the lowest that takes raw pictures of this size."""
+"""Baseline, constrained (the first two flags), level 3.0: ample for raw pictures of this size."""
 
 _SEQUENCE = _unit(
     _SPS,
@@ -159,10 +162,6 @@ def _raw_picture(shown: Picture, index: int) -> bytes:
         + _I_PCM
     )  # fmt: skip
     return _unit(_IDR_SLICE, head + _packed(_I_PCM).join(_macroblocks(shown)) + _packed(_STOP))
-
-
-_I_PCM = _ue(25)
-"""The type of a macroblock (table 7-11) that holds its samples from the next whole byte on."""
 
 
 def _repetition(number: int) -> bytes:

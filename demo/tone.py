@@ -41,6 +41,7 @@ def melody(text: str) -> tuple[Note, ...]:
     words = text.split()
     degrees = [*list(_walk(words))[:-1], 0]
     lengths_ms = [150 + 60 * min(2, len(word) // 4) for word in words[:-1]] + [550]
+    # No words: no notes, not even the last one; hence not strict.
     times_ms = pairwise(accumulate(lengths_ms, initial=0))
     return tuple(
         Note(word, degree, start_ms, end_ms)
