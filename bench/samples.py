@@ -44,7 +44,10 @@ def make_sample(place: Path, *lots: Lot) -> Sample:
         for number in range(max(lot.files for lot in lots))
     ]
     sections = [
-        {"title": f"Part {start // _SENTENCES_PER_SECTION + 1}", "sentences": sentences[start:][:_SENTENCES_PER_SECTION]}
+        {
+            "title": f"Part {start // _SENTENCES_PER_SECTION + 1}",
+            "sentences": sentences[start:][:_SENTENCES_PER_SECTION],
+        }
         for start in range(0, len(sentences), _SENTENCES_PER_SECTION)
     ]
     project = place / "project.json"
@@ -53,9 +56,7 @@ def make_sample(place: Path, *lots: Lot) -> Sample:
 
 
 def _assets(uris: dict[str, list[str]], number: int) -> dict[str, object]:
-    return {
-        kind: {"status": "completed", "uri": names[number]} for kind, names in uris.items() if number < len(names)
-    }
+    return {kind: {"status": "completed", "uri": names[number]} for kind, names in uris.items() if number < len(names)}
 
 
 def _make_files(media: Path, lot: Lot) -> list[str]:

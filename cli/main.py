@@ -1,26 +1,31 @@
-"""The command `export-service`: parses the arguments, calls one function, returns its exit code.
-
-Exit codes: 0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C.
-"""
+"""The command `export-service`: parses the arguments, calls one function, returns its exit code."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from cli.errors import UsageError
-from contracts.base import ExportId, Moment
+from contracts.base import ExportId, ItemId, Moment
+from contracts.limits import MAX_SECTIONS
 
 _EXTRA = "worker"
+_EXIT_CODES = "exit codes: 0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C"
+_MAX_COPIERS = 64
+_MAX_RETAIN_DAYS = 3650
+_Sections = Annotated[tuple[ItemId, ...], Field(max_length=MAX_SECTIONS)]
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command. Every expected fault is one sentence on standard error, never a traceback."""
     words = list(sys.argv[1:] if words is None else words)
+    _print_whatever_comes()
     args = _parser().parse_args(words)
     args.words = words
     try:
@@ -35,6 +40,12 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has seen enough
         return 1
+
+
+def _print_whatever_comes() -> None:
+    """A terminal that cannot show a character gets its code: no answer may end in a UnicodeEncodeError."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 _NEEDED_BY_EXTRA = {"anyio", "isal", "rich", "slugify", "zipstream"}
@@ -55,14 +66,20 @@ def _carry_out(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="export-service", description=__doc__, allow_abbrev=False)
-    parser.description = "Exports AI video projects as numbered media, a script and a ZIP."
+    description = "Exports AI video projects as numbered media, a script and a ZIP."
+    parser = argparse.ArgumentParser(
+        prog="export-service", description=description, epilog=_EXIT_CODES, allow_abbrev=False
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_plan(commands.add_parser("plan", help="show what an export would hold; change nothing", allow_abbrev=False))
     _add_run(commands.add_parser("run", help="export a project, without a broker", allow_abbrev=False))
-    _add_verify(commands.add_parser("verify", help="compare an exported folder or ZIP with its manifest"))
+    _add_verify(
+        commands.add_parser("verify", help="compare an exported folder or ZIP with its manifest", allow_abbrev=False)
+    )
     _add_sweep(commands.add_parser("sweep", help="finish, expire and clear what exports left", allow_abbrev=False))
-    _add_demo(commands.add_parser("demo", help="export a sample project that the command makes itself"))
+    _add_demo(
+        commands.add_parser("demo", help="export a sample project that the command makes itself", allow_abbrev=False)
+    )
     return parser
 
 
@@ -76,7 +93,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="the exports root; made if it is not there"
     )
-    parser.add_argument("--copiers", type=_positive, default=4, metavar="N", help="files copied at once (%(default)s)")
+    parser.add_argument(
+        "--copiers", type=_up_to(_MAX_COPIERS), default=4, metavar="N", help="files copied at once (%(default)s)"
+    )
     parser.set_defaults(command="cli.run:run")
 
 
@@ -86,14 +105,14 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", choices=("none", "zip"), default="none", help="make a ZIP beside the folder")
     parser.add_argument("--kinds", type=_list_of("audio", "image", "video"), default=("audio", "image", "video"),
                         metavar="KIND,…", help="only these of audio, image, video")  # fmt: skip
-    parser.add_argument(
-        "--sections", type=lambda ids: tuple(ids.split(",")), metavar="ID,…", help="only these sections"
-    )
+    parser.add_argument("--sections", type=_sections, metavar="ID,…", help="only these sections")
     parser.add_argument("--on-missing", choices=("skip", "fail"), default="skip",
                         help="when a finished file is not there: list it and go on (%(default)s), or fail")  # fmt: skip
     parser.add_argument("--stale", choices=("include", "skip"), default="include",
                         help="files made from an older text (%(default)s)")  # fmt: skip
-    parser.add_argument("--retain-days", type=_positive, metavar="N", help="let `sweep` remove the export after N days")
+    parser.add_argument(
+        "--retain-days", type=_up_to(_MAX_RETAIN_DAYS), metavar="N", help="let `sweep` remove the export after N days"
+    )
     parser.add_argument(
         "--export-id", type=_checked(TypeAdapter(ExportId)), metavar="ID", help="repeat or resume this export"
     )
@@ -103,7 +122,7 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="FOLDER|ZIP")
+    parser.add_argument("path", type=Path, metavar="FOLDER|ZIP", help="an export, or its archive as it was made")
     parser.set_defaults(command="cli.verify:verify")
 
 
@@ -119,17 +138,27 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="cli.demonstrate:demonstrate")
 
 
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most:,}")
+        return int(text)
+
+    return parse
 
 
 def _hours(text: str) -> float:
-    hours = float(text)
-    if not 0 <= hours < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours")
-    return hours
+    # No sign, no exponent, no `nan`.
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours below a million")
+    return float(text)
+
+
+def _sections(text: str) -> Any:
+    try:
+        return TypeAdapter(_Sections).validate_python(text.split(","))
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of ids with commas between them") from None
 
 
 def _list_of(*words: str) -> Callable[[str], tuple[str, ...]]:

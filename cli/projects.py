@@ -13,6 +13,8 @@ from service.studio import from_studio, is_studio_project
 def read_project(path: Path) -> Project:
     """Raises UsageError that names the file, and the field where there is one."""
     document = _json(path)
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: is not a project: a JSON object is expected")
     try:
         return from_studio(document) if is_studio_project(document) else Project.model_validate(document)
     except ValidationError as fault:
@@ -30,6 +32,8 @@ def _json(path: Path) -> object:
         raise UsageError(f"{path}: is not UTF-8 text") from None
     except json.JSONDecodeError as fault:
         raise UsageError(f"{path}: is not JSON: {fault.msg.lower()} in line {fault.lineno}") from None
+    except ValueError as fault:  # a number of thousands of digits
+        raise UsageError(f"{path}: cannot be read: {str(fault).partition(';')[0].lower()}") from None
     except RecursionError:
         raise UsageError(f"{path}: is not a project: nested too deeply") from None
 

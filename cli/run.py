@@ -37,6 +37,8 @@ EXIT_INTERRUPTED = 130
 
 def command_from(args: Namespace) -> tuple[ExportStart, Project]:
     """The message that these arguments stand for."""
+    if not args.media.is_dir():
+        raise UsageError(f"--media {args.media}: {'not a directory' if args.media.exists() else 'no such directory'}")
     project = read_project(args.project)
     asked = {
         "archive": args.archive,
@@ -126,6 +128,8 @@ def run(args: Namespace) -> int:
 def _make_root(directory: Path) -> None:
     try:
         directory.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise UsageError(f"--to {directory}: not a directory") from None
     except OSError as fault:
         raise UsageError(f"--to {directory}: {(fault.strerror or 'cannot be made').lower()}") from None
 
@@ -186,15 +190,16 @@ def _say_failed(args: Namespace, command: ExportStart, reason: ExportError) -> i
         print(json.dumps({"export_id": command.export_id, "error": error.model_dump(mode="json")}))  # noqa: T201
     else:
         _say(f"{error.title}: {error.detail}")
-        if isinstance(reason, Trouble) and "to" in args:
-            _say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
+    if isinstance(reason, Trouble) and "to" in args:
+        _say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
     return EXIT_FAILED
 
 
 def resume_line(args: Namespace, command: ExportStart) -> str:
     """The command that goes on with this export: the same arguments, and its id."""
     known = [] if args.export_id else ["--export-id", command.export_id]
-    return shlex.join(["export-service", *args.words, *known])
+    name, *rest = args.words  # the id comes first: what follows a "--" would be no option
+    return shlex.join(["export-service", name, *known, *rest])
 
 
 def _say(sentence: str) -> None:

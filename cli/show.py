@@ -13,6 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from contracts import ExportCompleted, ExportProgress, OmittedAsset, Outcome, Stage
+from service.naming import one_line
 from service.progress import Report
 
 _FILES_SHOWN = 12
@@ -36,7 +37,7 @@ class _Pace(ProgressColumn):
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Report]:
-    """A live bar; what it yields is told of every snapshot."""
+    """A live bar where there is a terminal; what it yields is told of every snapshot."""
     bar = Progress(
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -45,6 +46,7 @@ def progress_bar(console: Console) -> Iterator[Report]:
         _Pace(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,  # it would leave an empty line in a log
     )
     with bar:
         task = bar.add_task("planning", total=None, percent=0, rate=0, eta=None)
@@ -108,7 +110,7 @@ def show_omissions(console: Console, omissions: Sequence[OmittedAsset], total: i
     for heading in ("sentence", "kind", "reason", ""):
         table.add_column(heading, style="dim" if not heading else None, header_style="dim")
     for left_out in omissions[:_OMISSIONS_SHOWN]:
-        table.add_row(str(left_out.seq), left_out.kind, left_out.reason, escape(left_out.detail or ""))
+        table.add_row(str(left_out.seq), left_out.kind, left_out.reason, escape(one_line(left_out.detail or "")))
     console.print(table)
     if total > _OMISSIONS_SHOWN:
         sums = Counter(left_out.reason for left_out in omissions)
@@ -124,7 +126,7 @@ def _sums(sums: Iterable[tuple[str, int]]) -> str:
 
 def show_warnings(console: Console, warnings: Sequence[str]) -> None:
     for warning in warnings:
-        console.print(f"[yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
+        console.print(f"[yellow]Warning:[/] {escape(one_line(warning))}", soft_wrap=True)
     if warnings:
         console.print()
 

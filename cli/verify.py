@@ -1,128 +1,238 @@
-"""`verify`: compares an exported folder, or a ZIP of one, with its manifest, byte by byte."""
+"""`verify`: compares an exported folder, or a ZIP of one, with its manifest, byte by byte.
 
-import json
+Trusts nothing that it reads: a manifest only names files to compare, and no link is followed out of the folder.
+"""
+
+import errno
 import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Annotated, NamedTuple
 
 from isal.isal_zlib import crc32
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
 from cli.errors import UsageError
+from cli.projects import first_fault
+from contracts.base import Bytes, Moment
+from service.naming import one_line
+from service.segments import Extent, Version
+from service.streaming_zip import Entry, ZipPlan, plan_zip
 
 MANIFEST = "manifest.json"
-_FOLDERS = {"audio", "images", "videos"}
-_CHUNK_BYTES = 1024 * 1024
+MAX_MANIFEST_BYTES = 1024**3
+"""300,000 files with the longest references that the contract allows."""
 
-Sums = Mapping[str, tuple[int, str]]
-"""Size in bytes and CRC-32 as eight hexadecimal digits, by name in the folder."""
+_FOLDERS = ("audio", "images", "videos")
+_CHUNK_BYTES = 1024 * 1024
+# What zipfile raises for an archive that is damaged, encrypted, or of a newer kind than it knows.
+_NO_WHOLE_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError)
+
+
+class Sums(NamedTuple):
+    """What is compared of a file."""
+
+    size_bytes: int
+    crc32: int
 
 
 def verify(args: Namespace) -> int:
     """Exit code 0 when nothing differs, else 1 with a line for each difference."""
     path: Path = args.path
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or directory")
-    differences = list(verify_folder(path) if path.is_dir() else verify_archive(path))
+    if not path.is_dir() and not path.is_file():
+        raise UsageError(
+            f"{path}: {'is neither a folder nor a file' if path.exists() else 'no such file or directory'}"
+        )
+    try:
+        differences = list(verify_folder(path) if path.is_dir() else verify_archive(path))
+    except OSError as fault:
+        raise UsageError(f"{fault.filename or path}: {(fault.strerror or 'cannot be read').lower()}") from None
     console = Console(highlight=False)
     for difference in differences:
-        console.print(f"[red]differs[/] {escape(difference)}", soft_wrap=True)
+        console.print(f"[red]differs[/] {escape(one_line(difference))}", soft_wrap=True)
     if not differences:
-        console.print(
-            f"[green]whole[/]  {escape(str(path))}: every file has the size and CRC-32 that its manifest says"
-        )
+        whole = f"{escape(str(path))}: every file has the size and CRC-32 that its manifest says"
+        console.print(f"[green]whole[/]  {whole}", soft_wrap=True)
     return 1 if differences else 0
+
+
+# ---- a folder
 
 
 def verify_folder(folder: Path) -> Iterator[str]:
     """A sentence for each difference between the folder and its manifest."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
+    file = folder / MANIFEST
+    if not _is_own_file(file):
         yield f"{folder}: has no {MANIFEST}; it is no export, or not a finished one"
-        return
-    planned = _planned(manifest.read_bytes(), folder.name)
-    if isinstance(planned, str):
-        yield planned
-        return
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    yield from _names_that_differ(planned, found.keys() - {MANIFEST})
-    yield from (f"{name}/: is missing" for name in sorted(_FOLDERS) if not (folder / name).is_dir())
+    elif file.stat().st_size > MAX_MANIFEST_BYTES:
+        yield f"{file}: is too large to be a manifest"
+    else:
+        manifest = _understood(file.read_bytes())
+        yield from [manifest] if isinstance(manifest, str) else _differences_in(folder, manifest.sums)
+
+
+def _differences_in(folder: Path, planned: Mapping[str, Sums]) -> Iterator[str]:
+    yield from (f"{name}/: is missing" for name in _FOLDERS if not _is_own_directory(folder / name))
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not _is_own_directory(path)}
+    found.pop(MANIFEST)
+    yield from _names_that_differ(set(planned), set(found))
     for name in sorted(planned.keys() & found.keys()):
+        if not _is_own_file(found[name]):
+            yield f"{name}: is not a regular file"
+            continue
         with found[name].open("rb") as file:
-            yield from _bytes_that_differ(name, planned[name], _sums(file))
+            yield from _sums_that_differ(name, planned[name], _sums(file))
+
+
+def _is_own_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_own_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+# ---- a ZIP
 
 
 def verify_archive(path: Path) -> Iterator[str]:
-    """A sentence for each difference between the ZIP, its own directory, and the manifest in it."""
+    """A sentence for each difference between the ZIP and its manifest, of which every byte of it follows."""
+    opened = _opened(path)
+    if isinstance(opened, str):
+        yield opened
+        return
+    manifest = _understood(opened.manifest)
+    if isinstance(manifest, str):
+        yield manifest
+        return
+    sums = {**manifest.sums, MANIFEST: Sums(len(opened.manifest), crc32(opened.manifest))}
+    folders = {f"{folder}/" for folder in _FOLDERS}
+    differing = [*_names_that_differ({"", *folders, *sums}, opened.names)]
+    if differing:
+        yield from differing
+        return
+    try:
+        plan = _layout(opened.top, manifest, sums)
+    except ValueError as fault:
+        yield f"{MANIFEST}: cannot be an export's: {fault}"
+        return
+    with path.open("rb") as file:
+        yield from _bytes_that_differ(file, plan, sums)
+
+
+class _Opened(NamedTuple):
+    top: str
+    """The name of the single top folder."""
+    names: set[str]
+    """Of everything, without the top folder."""
+    manifest: bytes
+
+
+def _opened(path: Path) -> _Opened | str:
+    """What the archive's own directory says of it, or a sentence when it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            yield from _entries_that_differ(archive)
-    except (zipfile.BadZipFile, NotImplementedError) as fault:
-        yield f"{path}: is no whole ZIP: {fault}"
+            names = archive.namelist()
+            top = next(iter(names), "").partition("/")[0]
+            if f"{top}/{MANIFEST}" not in names:
+                return f"{path}: has no {MANIFEST} in a single top folder; it is no export"
+            about = archive.getinfo(f"{top}/{MANIFEST}")
+            if about.compress_type != zipfile.ZIP_STORED:
+                return f"{path}: is compressed, as no export is"
+            if about.file_size > MAX_MANIFEST_BYTES:
+                return f"{MANIFEST}: is too large to be a manifest"
+            return _Opened(top, {name.removeprefix(f"{top}/") for name in names}, archive.read(about))
     except OSError as fault:
-        raise UsageError(f"{path}: {(fault.strerror or 'cannot be read').lower()}") from None
+        if fault.errno != errno.EINVAL:  # that one comes of an offset before the beginning
+            raise
+        return f"{path}: is no whole ZIP: {fault.strerror}"
+    except _NO_WHOLE_ZIP as fault:
+        return f"{path}: is no whole ZIP: {fault}"
 
 
-def _entries_that_differ(archive: zipfile.ZipFile) -> Iterator[str]:
-    entries = {entry.filename: entry for entry in archive.infolist()}
-    top = next(iter(entries), "").partition("/")[0]
-    if f"{top}/{MANIFEST}" not in entries:
-        yield f"{archive.filename}: has no {MANIFEST} in a single top folder; it is no export"
+def _layout(top: str, manifest: "_Manifest", sums: Mapping[str, Sums]) -> ZipPlan:
+    """The archive as the export laid it out: texts, audio, images, videos, each in the manifest's order."""
+    texts = sorted([MANIFEST, *(text.name for text in manifest.texts)])
+    media = [
+        name
+        for folder in _FOLDERS
+        for name in [f"{folder}/", *(file.name for file in manifest.files if file.name.startswith(f"{folder}/"))]
+    ]
+    return plan_zip((_entry(top, name, sums.get(name)) for name in ["", *texts, *media]), manifest.requested_at)
+
+
+def _entry(top: str, name: str, sums: Sums | None) -> Entry:
+    if sums is None:
+        return Entry(f"{top}/{name}")
+    version = Version(sums.size_bytes, 0, 0)
+    return Entry(f"{top}/{name}", Extent(top, name, 0, sums.size_bytes, version), sums.crc32)
+
+
+def _bytes_that_differ(file: IO[bytes], plan: ZipPlan, sums: Mapping[str, Sums]) -> Iterator[str]:
+    directory = plan.segments[-1]
+    file.seek(plan.starts[-1])
+    if file.read(plan.size_bytes - plan.starts[-1] + 1) != directory:  # one more, to see what was added to the end
+        yield f"the ZIP's directory, from byte {plan.starts[-1]:,} to the end, is not as the export wrote it"
         return
-    if len(entries) != len(archive.infolist()):
-        yield f"{archive.filename}: has two entries of the same name"
-    planned = _planned(archive.read(f"{top}/{MANIFEST}"), top)
-    if isinstance(planned, str):
-        yield planned
-        return
-    yield from _entries_out_of_place(archive)
-    files = {PurePosixPath(name).relative_to(top).as_posix() for name in entries if not name.endswith("/")}
-    yield from _names_that_differ(planned, files - {MANIFEST})
-    for name in sorted(planned.keys() & files):
-        try:
-            with archive.open(f"{top}/{name}") as file:
-                yield from _bytes_that_differ(name, planned[name], _sums(file))
-        except zipfile.BadZipFile as fault:
-            yield f"{name}: {fault}"
+    for start, segment in zip(plan.starts, plan.segments, strict=True):
+        file.seek(start)
+        if isinstance(segment, Extent):
+            yield from _sums_that_differ(segment.key, sums[segment.key], _sums(file, segment.size_bytes))
+        elif file.read(len(segment)) != segment:
+            yield f"a header of the ZIP, at byte {start:,}, is not as the export wrote it"
 
 
-def _entries_out_of_place(archive: zipfile.ZipFile) -> Iterator[str]:
-    """Each entry must lie behind the one before it, as readers that stream the archive believe."""
-    end = 0
-    for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
-        if entry.header_offset < end:
-            yield f"{entry.filename}: overlaps the entry before it"
-        end = entry.header_offset + len(entry.filename.encode()) + 30 + entry.compress_size
+# ---- the manifest, and what is compared with it
 
 
-def _planned(manifest: bytes, folder: str) -> dict[str, tuple[int, str]] | str:
+class _Named(BaseModel):
+    """A file as the manifest lists it. Names that the service never gives are refused."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    name: Annotated[str, StringConstraints(pattern=r"^((audio|images|videos)/)?[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$")]
+    size_bytes: Bytes
+    crc32: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    requested_at: Moment
+    files: tuple[_Named, ...]
+    texts: tuple[_Named, ...]
+
+    @property
+    def sums(self) -> dict[str, Sums]:
+        return {file.name: Sums(file.size_bytes, int(file.crc32, 16)) for file in (*self.files, *self.texts)}
+
+
+def _understood(manifest: bytes) -> _Manifest | str:
     """What the manifest promises, or a sentence when it cannot be understood."""
     try:
-        content: dict[str, Any] = json.loads(manifest)
-        files = [*content["files"], *content["texts"]]
-        return {file["name"]: (file["size_bytes"], file["crc32"]) for file in files}
-    except (ValueError, KeyError, TypeError):
-        return f"{folder}/{MANIFEST}: cannot be understood"
+        return _Manifest.model_validate_json(manifest)
+    except ValidationError as fault:
+        return f"{MANIFEST}: cannot be understood: {first_fault(fault)}"
 
 
-def _names_that_differ(planned: Mapping[str, object], found: set[str]) -> Iterator[str]:
-    yield from (f"{name}: is missing" for name in sorted(planned.keys() - found))
-    yield from (f"{name}: is not in the manifest" for name in sorted(found - planned.keys()))
+def _names_that_differ(planned: set[str], found: set[str]) -> Iterator[str]:
+    yield from (f"{name}: is missing" for name in sorted(planned - found))
+    yield from (f"{name}: is not in the manifest" for name in sorted(found - planned))
 
 
-def _bytes_that_differ(name: str, planned: tuple[int, str], found: tuple[int, str]) -> Iterator[str]:
-    if found[0] != planned[0]:
-        yield f"{name}: has {found[0]:,} bytes, the manifest says {planned[0]:,}"
-    elif found[1] != planned[1]:
-        yield f"{name}: has CRC-32 {found[1]}, the manifest says {planned[1]}"
+def _sums_that_differ(name: str, planned: Sums, found: Sums) -> Iterator[str]:
+    if found.size_bytes != planned.size_bytes:
+        yield f"{name}: has {found.size_bytes:,} bytes, the manifest says {planned.size_bytes:,}"
+    elif found.crc32 != planned.crc32:
+        yield f"{name}: has CRC-32 {found.crc32:08x}, the manifest says {planned.crc32:08x}"
 
 
-def _sums(file: IO[bytes]) -> tuple[int, str]:
+def _sums(file: IO[bytes], at_most: int | None = None) -> Sums:
     size, checksum = 0, 0
-    while piece := file.read(_CHUNK_BYTES):
+    while piece := file.read(_CHUNK_BYTES if at_most is None else min(_CHUNK_BYTES, at_most - size)):
         checksum = crc32(piece, checksum)
         size += len(piece)
-    return size, f"{checksum:08x}"
+    return Sums(size, checksum)

@@ -16,6 +16,8 @@ from service.references import EXPORTS
 from service.segments import Extent, Segment
 from service.storage.port import Hold, SourceFault, Storage, Watch
 
+_LOCK = "lock"
+
 
 class Finished(NamedTuple):
     """A journal line: a media file that is complete under its final name."""
@@ -117,6 +119,16 @@ class Attempt:
         except SourceFault:
             return None
 
+    def make_durable(self, key: str) -> None:
+        """A file of this attempt is on the disk. If that fails, nobody may adopt it, by whatever name."""
+        try:
+            self.storage.make_durable(f"{self.key}/{key}")
+        except Trouble:
+            # The attempt that it was adopted from has the same file: its next fsync would succeed and lie.
+            for number in range(1, self.number):
+                self.storage.remove(f"{attempt_key(self.export_id, number)}/{key}")
+            raise
+
     # ---- the journal
 
     def _note_file(self, copy: Copy, written: Written) -> None:
@@ -205,6 +217,27 @@ def pulse_of_living(ledger: Ledger, export_id: str) -> tuple[int, int] | None:
     return None
 
 
+def clear_dead(ledger: Ledger, export_id: str) -> bool:
+    """Removes the files of attempts that died undecided; whether there were any.
+
+    Each is held meanwhile, so that none comes to life under it; the lock stays, for its name is what is held.
+    """
+    found = False
+    for number in ledger.attempts(export_id):
+        key = attempt_key(export_id, number)
+        left = [name for name in ledger.storage.names(key) if name != _LOCK]
+        hold = ledger.storage.hold(_lock(key)) if left else None
+        if hold is None:
+            continue
+        try:
+            for name in left:
+                ledger.storage.remove(f"{key}/{name}")
+        finally:
+            hold.release()
+        found = True
+    return found
+
+
 def _is_free(storage: Storage, lock: str) -> bool:
     hold = storage.hold(lock)
     if hold is None:
@@ -249,7 +282,7 @@ def percent_floor(ledger: Ledger, export_id: str) -> int:
 
 
 def _lock(key: str) -> str:
-    return f"{key}/lock"
+    return f"{key}/{_LOCK}"
 
 
 def _unwatched(_: int) -> None:

@@ -5,7 +5,7 @@ Knows neither a broker nor the kind of storage. Every wait for a disk is in a th
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,11 +13,11 @@ import anyio
 from anyio import to_thread
 
 from contracts import Archive, ErrorCode, ExportStart, Project, Stage, State, Terminal
-from service.attempt import Attempt, Lost, begin, percent_floor
+from service.attempt import Attempt, begin, percent_floor
 from service.copying import copy_all, is_fault
 from service.errors import Interrupted, Trouble, Verdict
 from service.ledger import Decision, Ledger
-from service.liveness import Meanwhile, rival_finished, watch_over
+from service.liveness import Meanwhile, obey_others, rival_finished, watch_over
 from service.manifest import MANIFEST, write_manifest
 from service.model import Draft, Fact, Found, Plan, Unreadable, Written
 from service.naming import folder_name
@@ -64,7 +64,9 @@ async def export(command: ExportStart, project: Project, shop: Workshop, report:
 
 def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
     ledger.roll_forward(export_id, decision)
-    ledger.clean(export_id)
+    # The export is there; what cannot be cleared now (NFS keeps what a frozen rival has open) is left to a sweep.
+    with suppress(Trouble):
+        ledger.clean(export_id)
 
 
 async def _try(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
@@ -75,11 +77,9 @@ async def _try(command: ExportStart, project: Project, shop: Workshop, report: R
     halt = Stop(stop)
     work = _Work(command, project, shop, attempt, meter, halt)
     try:
-        async with watch_over(Meanwhile(shop.ledger, attempt, meter, report, halt)):
-            decision = await work.through()
-    except Verdict as verdict:
-        event = failed(command.export_id, project, attempt.number, verdict, work.stage, _now())
-        decision = Decision(0, None, None, event)
+        decision = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt))
+        # Still held: a sweep beside this must not take the files for abandoned between here and the decision.
+        return await to_thread.run_sync(shop.ledger.decide, command.export_id, decision)
     except Trouble:
         # A swept or overtaken attempt first shows as a file that is not there.
         decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
@@ -92,7 +92,17 @@ async def _try(command: ExportStart, project: Project, shop: Workshop, report: R
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(attempt.end)
-    return await to_thread.run_sync(shop.ledger.decide, command.export_id, decision)
+
+
+async def _work_out(work: "_Work", meanwhile: Meanwhile) -> Decision:
+    """What this attempt would decide."""
+    try:
+        async with watch_over(meanwhile):
+            return await work.through()
+    except Verdict as verdict:
+        attempt = work.attempt
+        event = failed(attempt.export_id, work.project, attempt.number, verdict, work.stage, _now())
+        return Decision(0, None, None, event)
 
 
 def _begin(command: ExportStart, ledger: Ledger) -> Attempt:
@@ -115,8 +125,7 @@ class _Work:
 
     async def through(self) -> Decision:
         """Everything up to the decision, which the caller makes."""
-        if await to_thread.run_sync(self.shop.ledger.is_decided, self.command.export_id):
-            raise Lost("the beginning of it")
+        await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         with self._at(Stage.PLANNING, State.PLANNING):
             draft = await to_thread.run_sync(self._draft)
             facts = await survey(draft, self.shop.storage)
@@ -130,6 +139,7 @@ class _Work:
         with self._at(Stage.VERIFYING, State.VERIFYING):
             await to_thread.run_sync(self._verify, files)
             await self._make_durable(files, archive)
+        await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         event = completed(plan, files, archive, self.attempt.number, self.timings, _now())
         name = None if archive is None else f"{draft.folder}.zip"
         return Decision(self.attempt.number, draft.folder, name, event)
@@ -160,9 +170,11 @@ class _Work:
             again = await self._look_once_more(plan.draft, facts, faults, pause)
             if not faults and again == facts:
                 break
-            facts = again
+            facts, before = again, frozenset(plan.copies)
             plan = await to_thread.run_sync(settle, plan.draft, facts)
-            self.meter.expect(plan, self.meter.archive_bytes)
+            # Two files may come from one source (a narration's slices): never from two versions of it.
+            media = {copy.name: media[copy.name] for copy in plan.copies if copy.name in media and copy in before}
+            await to_thread.run_sync(self._expect, plan, media)
         return plan, {copy.name: media[copy.name] for copy in plan.copies}
 
     async def _look_once_more(
@@ -170,18 +182,18 @@ class _Work:
     ) -> dict[str, Fact]:
         """The facts after a round of copying. Without a `pause` it was the last one: then faults are believed."""
         doubted = facts | {uri: Unreadable(fault or "vanished while it was copied") for uri, fault in faults.items()}
-        if pause is None or all(isinstance(fact, Found) for fact in doubted.values()):
+        if all(isinstance(fact, Found) for fact in doubted.values()):
+            return doubted
+        if pause is None:
+            await to_thread.run_sync(self.shop.storage.check_roots)
             return doubted
         await anyio.sleep(pause if faults else 0)
         return doubted | await look_again(draft, doubted, self.shop.storage)
 
     def _expect(self, plan: Plan, media: Mapping[str, Written]) -> None:
-        """Totals for the progress, and whether there is room, before the first byte is copied."""
+        """Totals for the progress, and whether there is room, before a byte is copied."""
         packs = plan.draft.options.archive is Archive.ZIP
-        self.meter.expect(plan, archive_size_bytes(plan) if packs else 0)
-        for copy in plan.copies:
-            if copy.name in media:
-                self.meter.adopted(copy)
+        self.meter.expect(plan, archive_size_bytes(plan) if packs else 0, media)
         needed = self.meter.bytes_total - self.meter.bytes_done + SPARE_BYTES
         free = self.shop.storage.free_bytes()
         if needed > free:
@@ -227,11 +239,11 @@ class _Work:
         return self.attempt.extent(name).size_bytes
 
     async def _make_durable(self, files: Iterable[str], archive: ZipPlan | None) -> None:
-        keys = [f"{self.attempt.tree}/{name}" for name in files]
-        keys += [] if archive is None else [f"{self.attempt.key}/archive"]
+        keys = [f"tree/{name}" for name in files]
+        keys += [] if archive is None else ["archive"]
         await to_thread.run_sync(self.attempt.set_moments)
         await self._in_threads(keys)
-        await to_thread.run_sync(self._make_all_durable, self.attempt.directories())
+        await to_thread.run_sync(self._make_directories_durable)
 
     async def _in_threads(self, keys: list[str]) -> None:
         share = -(-len(keys) // int(self.shop.copiers.total_tokens))
@@ -242,8 +254,12 @@ class _Work:
     def _make_all_durable(self, keys: Iterable[str]) -> None:
         for key in keys:
             self.halt.obey()
-            self.shop.storage.make_durable(key)
+            self.attempt.make_durable(key)
             self.meter.stepped()
+
+    def _make_directories_durable(self) -> None:
+        for key in self.attempt.directories():
+            self.shop.storage.make_durable(key)
 
 
 def _now() -> datetime:

@@ -168,14 +168,19 @@ class Ledger:
 
     def roll_forward(self, export_id: str, decision: Decision) -> None:
         """Makes what was decided visible; does nothing where that was done before. The folder appears last."""
+        # Whoever decided may have died between the link and its fsync; what follows must not outlive the decision.
+        self.storage.make_durable(f"{RECORDS}/{export_id}")
         if decision.folder is None or self.gone(export_id) is not None:
             return
         attempt = attempt_key(export_id, decision.attempt)
         if decision.archive is not None:
-            self.storage.rename(f"{attempt}/archive", decision.archive)
-        if not self.storage.rename(f"{attempt}/tree", decision.folder) and self.storage.version(f"{attempt}/tree"):
-            # Somebody else's folder took the name after it was reserved: a person, or another program.
-            raise Trouble(ErrorCode.IO_ERROR, f'"{decision.folder}" is there already and is not this export')
+            self._put_in_place(f"{attempt}/archive", decision.archive)
+        self._put_in_place(f"{attempt}/tree", decision.folder)
+
+    def _put_in_place(self, key: str, name: str) -> None:
+        if not self.storage.rename(key, name) and self.storage.version(key):
+            # Somebody else took the name after it was reserved: a person, or another program.
+            raise Trouble(ErrorCode.IO_ERROR, f'"{name}" is there already and is not this export')
 
     def is_unpublished(self, export_id: str, decision: Decision) -> bool:
         """Decided, and its tree still waits to become visible."""
@@ -206,10 +211,17 @@ class Ledger:
         self.storage.remove(trash)
 
     def forget(self, export_id: str, decision: Decision) -> None:
-        """Removes the last that is known of an export; its id and its name are free again."""
-        if decision.folder is not None:
+        """Removes the last that is known of an export; its id and its name are free again.
+
+        The record goes by one step: half of one (gone, but not decided) would keep the id from ever publishing.
+        """
+        if decision.folder is not None and self._owner(decision.folder) == export_id:
             self.storage.remove(f"{_NAMES}/{decision.folder.casefold()}")
-        self.storage.remove(f"{RECORDS}/{export_id}")
+        forgotten = f"{_TRASH}/{export_id}_record"
+        self.storage.remove(forgotten)
+        self.storage.make_directories(_TRASH)
+        self.storage.rename(f"{RECORDS}/{export_id}", forgotten)
+        self.storage.remove(forgotten)
 
     # ---- attempts
 
@@ -220,17 +232,21 @@ class Ledger:
 
     def clean(self, export_id: str) -> bool:
         """Removes what the attempts left; their numbers stay taken. Whether there was anything to remove."""
-        record = f"{RECORDS}/{export_id}"
         attempts = [attempt_key(export_id, number) for number in self.attempts(export_id)]
         leftovers = [f"{attempt}/{name}" for attempt in attempts for name in self.storage.names(attempt)]
-        leftovers += [f"{record}/{name}" for name in self.storage.names(record) if name.endswith(DRAFT)]
         for key in leftovers:
             self.storage.remove(key)
         return bool(leftovers)
 
+    def clear_forgotten(self) -> None:
+        """Removes what a dead process did not get to forget the whole of."""
+        for name in self.storage.names(_TRASH):
+            if name.endswith("_record"):
+                self.storage.remove(f"{_TRASH}/{name}")
+
     def clear_drafts(self, before: datetime) -> None:
-        """Removes what dead processes did not get to finish of the root's own records."""
-        for place in (RECORDS, _NAMES):
+        """Removes what dead processes did not get to finish of the records; a living one's is younger."""
+        for place in (RECORDS, _NAMES, *(f"{RECORDS}/{export_id}" for export_id in self.ids())):
             for name in self.storage.names(place):
                 version = self.storage.version(f"{place}/{name}") if name.endswith(DRAFT) else None
                 if version is not None and version.mtime_ns < before.timestamp() * 1e9:
@@ -241,7 +257,9 @@ class Ledger:
         record = f"{RECORDS}/{export_id}"
         keys = [record, *(f"{attempt_key(export_id, number)}/lock" for number in self.attempts(export_id))]
         versions = (self.storage.version(key) for key in keys)
-        return datetime.fromtimestamp(max(version.mtime_ns for version in versions if version) / 1e9, UTC)
+        # Nothing at all: another sweep has just forgotten it.
+        touched_ns = max((version.mtime_ns for version in versions if version), default=0)
+        return datetime.fromtimestamp(touched_ns / 1e9, UTC)
 
 
 def attempt_key(export_id: str, number: int) -> str:

@@ -2,8 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 from anyio import to_thread
@@ -13,6 +14,8 @@ from service.attempt import Attempt, Lost, pulse_of_living
 from service.errors import Interrupted, Verdict
 from service.ledger import Decision, Ledger
 from service.progress import Meter, Report, Stop
+
+T = TypeVar("T")
 
 REPORT_EVERY_SECONDS = 0.25
 LOOK_EVERY_SECONDS = 1.0
@@ -37,36 +40,45 @@ class Meanwhile:
         Raises Verdict(cancelled) when somebody wished so, and Lost when another attempt decided.
         """
         looked = time.monotonic()
-        seen = (-1, 0)
+        steps = -1
         while True:
-            self.report(self.meter.snapshot())
+            await self.tell()
             await anyio.sleep(REPORT_EVERY_SECONDS)
+            self.halt.obey()
             if time.monotonic() - looked >= LOOK_EVERY_SECONDS:
-                seen = await self._look_in_a_thread(seen)
+                steps = await self._in_a_thread(self._look, steps)
                 looked = time.monotonic()
 
-    async def _look_in_a_thread(self, seen: tuple[int, int]) -> tuple[int, int]:
+    async def tell(self) -> None:
+        """Reports the progress. What was told is noted first: after a kill the next attempt must not fall below it."""
+        noted = self.meter.floor
+        progress = self.meter.snapshot()
+        if progress.percent > noted:
+            await self._in_a_thread(self.attempt.note_percent, progress.percent)
+        self.report(progress)
+
+    async def _in_a_thread(self, look: Callable[[int], T], seen: int) -> T:
         try:
-            return await to_thread.run_sync(self._look, seen)
+            return await to_thread.run_sync(look, seen)
         except Exception:
             self.halt.set()  # threads are not cancelled, they are asked to stop
             raise
 
-    def _look(self, seen: tuple[int, int]) -> tuple[int, int]:
-        if self.ledger.is_decided(self.attempt.export_id):
-            raise Lost("another attempt decided")
-        if self.ledger.is_cancelled(self.attempt.export_id):
-            raise Verdict(ErrorCode.CANCELLED, "stopped as asked")
-        return self._show(seen)
-
-    def _show(self, seen: tuple[int, int]) -> tuple[int, int]:
+    def _look(self, steps_seen: int) -> int:
         """A pulse only if something moved: a process that waits for a dead disk must look frozen."""
-        now = (self.meter.steps, self.meter.floor)
-        if now[0] != seen[0]:
+        obey_others(self.ledger, self.attempt.export_id)
+        steps = self.meter.steps
+        if steps != steps_seen:
             self.attempt.beat()
-        if now[1] > seen[1]:
-            self.attempt.note_percent(now[1])
-        return now
+        return steps
+
+
+def obey_others(ledger: Ledger, export_id: str) -> None:
+    """Raises Lost when another attempt decided, Verdict(cancelled) when somebody wished so."""
+    if ledger.is_decided(export_id):
+        raise Lost("another attempt decided")
+    if ledger.is_cancelled(export_id):
+        raise Verdict(ErrorCode.CANCELLED, "stopped as asked")
 
 
 @contextlib.asynccontextmanager
@@ -83,7 +95,7 @@ async def watch_over(meanwhile: Meanwhile) -> AsyncIterator[None]:
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _reason(group) from group
-    meanwhile.report(meanwhile.meter.snapshot())
+    await meanwhile.tell()
 
 
 def _reason(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,6 +1,7 @@
 """Cuts a section's narration at its sentences, in whole sample frames, so that no sample is lost or doubled. Pure."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from service.segments import Extent, Segment
@@ -26,7 +27,7 @@ def frame_ranges(wav: Wav, cuts: Sequence[Cut], sentences: int) -> list[tuple[in
     Raises NotCuttable when the times do not run forward or lie outside the narration.
     """
     ranges: list[tuple[int, int]] = []
-    for cut, after in zip(cuts, [*cuts[1:], None], strict=True):
+    for cut, after in zip_longest(cuts, cuts[1:]):
         start, stop = frame_at(cut.start_ms, wav.sample_rate_hz), _stop(wav, cut, after, sentences)
         if not start < stop <= wav.frames:
             raise NotCuttable(

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -47,28 +48,25 @@ class Meter:
     files: dict[Kind, Tally] = field(default_factory=dict)
     bytes_total: int = 0
     bytes_done: int = 0
-    archive_bytes: int = 0
     steps: int = 0
     """Counts every sign that the work moves: bytes, files, stages."""
     _seq: int = 0
     _began: float = field(default_factory=time.monotonic)
-    _bytes_adopted: int = 0
+    _bytes_moved: int = 0
+    """By this attempt, whether they counted in the end or not; what was adopted says nothing of its speed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def expect(self, plan: Plan, archive_bytes: int) -> None:
-        """Sets the totals. Bytes of the archive count like bytes of the media: each is moved once more."""
-        self.archive_bytes = archive_bytes
-        self.bytes_total = plan.size_bytes + archive_bytes
-        for kind in Kind:
-            total = sum(1 for copy in plan.copies if copy.spot.kind is kind)
-            done = self.files[kind].done if kind in self.files else 0
-            self.files[kind] = Tally(done=min(done, total), total=total)
+    def expect(self, plan: Plan, archive_bytes: int, done: Collection[str]) -> None:
+        """Sets the totals, and what of the plan is `done`, while nothing is copied.
 
-    def adopted(self, copy: Copy) -> None:
-        """Counts a file that an earlier attempt had finished; it says nothing of this attempt's speed."""
-        self._bytes_adopted += copy.size_bytes
-        self.moved(copy.size_bytes)
-        self.finished(copy)
+        Bytes of the archive count like bytes of the media: each is moved once more.
+        """
+        self.bytes_total = plan.size_bytes + archive_bytes
+        finished = [copy for copy in plan.copies if copy.name in done]
+        self.bytes_done = sum(copy.size_bytes for copy in finished)
+        totals = Counter(copy.spot.kind for copy in plan.copies)
+        tallies = Counter(copy.spot.kind for copy in finished)
+        self.files = {kind: Tally(done=tallies[kind], total=totals[kind]) for kind in Kind}
 
     def finished(self, copy: Copy) -> None:
         tally = self.files[copy.spot.kind]
@@ -77,6 +75,7 @@ class Meter:
     def moved(self, size_bytes: int) -> None:
         with self._lock:
             self.bytes_done += size_bytes
+            self._bytes_moved += size_bytes
             self.steps += 1
 
     def stepped(self, state: State | None = None) -> None:
@@ -122,4 +121,4 @@ class Meter:
 
     def rate_bytes_per_second(self) -> int:
         seconds = time.monotonic() - self._began
-        return int((self.bytes_done - self._bytes_adopted) / seconds) if seconds > 0.2 else 0
+        return int(self._bytes_moved / seconds) if seconds > 0.2 else 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from contracts import ExportCompleted
-from service.attempt import pulse_of_living
+from service.attempt import clear_dead, pulse_of_living
+from service.errors import Trouble
 from service.ledger import Decision, Ledger
 
 # A redelivered command must find that its export expired, and not run again; so its record outlives the export.
@@ -27,17 +28,35 @@ class Swept:
 
 
 def sweep(ledger: Ledger, now: datetime, abandoned_after: timedelta) -> Swept:
-    """Unfinished exports that nobody works on are kept for `abandoned_after`: so long they are resumed cheaply."""
+    """Unfinished exports that nobody works on are kept for `abandoned_after`: so long they are resumed cheaply.
+
+    Trouble with one export keeps no other from being swept; the first is raised at the end.
+    """
     ledger.open()
     ledger.clear_drafts(now - abandoned_after)
+    ledger.clear_forgotten()
     swept = Swept()
+    troubles: list[Trouble] = []
     for export_id in ledger.ids():
-        decision = ledger.decision(export_id)
-        if decision is not None:
-            _settle_decided(ledger, export_id, decision, now, swept)
-        elif pulse_of_living(ledger, export_id) is None and now - ledger.last_touched(export_id) > abandoned_after:
-            _clear(ledger, export_id, swept)
+        try:
+            _sweep_one(ledger, export_id, now, abandoned_after, swept)
+        except Trouble as trouble:
+            troubles.append(trouble)
+    if troubles:
+        raise troubles[0]
     return swept
+
+
+def _sweep_one(ledger: Ledger, export_id: str, now: datetime, abandoned_after: timedelta, swept: Swept) -> None:
+    decision = ledger.decision(export_id)
+    if decision is not None:
+        _settle_decided(ledger, export_id, decision, now, swept)
+    elif _is_abandoned(ledger, export_id, now - abandoned_after) and clear_dead(ledger, export_id):
+        swept.cleared.append(export_id)
+
+
+def _is_abandoned(ledger: Ledger, export_id: str, before: datetime) -> bool:
+    return pulse_of_living(ledger, export_id) is None and ledger.last_touched(export_id) < before
 
 
 def _settle_decided(ledger: Ledger, export_id: str, decision: Decision, now: datetime, swept: Swept) -> None:
@@ -54,10 +73,6 @@ def _settle_decided(ledger: Ledger, export_id: str, decision: Decision, now: dat
     if expires_at is not None and now >= expires_at:
         ledger.withdraw(export_id, decision, "expired")
         swept.expired.append(export_id)
-    _clear(ledger, export_id, swept)
-
-
-def _clear(ledger: Ledger, export_id: str, swept: Swept) -> None:
     if ledger.clean(export_id):
         swept.cleared.append(export_id)
 

@@ -60,9 +60,11 @@ class LocalStorage:
         if name not in self._opened:
             path = self._readable[name]
             try:
-                self._opened[name] = self._disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                descriptor = self._disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
             except OSError as fault:
                 raise _unavailable(f'the {name} root "{path}" cannot be opened: {fault.strerror}') from fault
+            if self._opened.setdefault(name, descriptor) != descriptor:
+                self._let_go(descriptor)  # another thread was faster
         return self._opened[name]
 
     def _is_unchanged(self, name: str) -> None:
@@ -169,16 +171,22 @@ class LocalStorage:
 
     def create(self, key: str, body: bytes) -> bool:
         path = self._path(key)
-        draft = f"{path}.{secrets.token_hex(8)}{DRAFT}"
         with _as_trouble(key):
-            try:
-                self._write_durably(draft, body)
-                made = self._link(draft, path)
-                self._sync(os.path.dirname(path))
-            finally:
-                with contextlib.suppress(OSError):
-                    self._disk.unlink(draft)
+            while (made := self._create(path, body)) is None:
+                pass  # a sweep took the draft for a dead one's
+            self._sync(os.path.dirname(path))
         return made
+
+    def _create(self, path: str, body: bytes) -> bool | None:
+        draft = f"{path}.{secrets.token_hex(8)}{DRAFT}"
+        try:
+            self._write_durably(draft, body)
+            with contextlib.suppress(FileNotFoundError):
+                return self._link(draft, path)
+        finally:
+            with contextlib.suppress(OSError):
+                self._disk.unlink(draft)
+        return None
 
     def _write_durably(self, path: str, body: bytes) -> None:
         descriptor = self._disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)

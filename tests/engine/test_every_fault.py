@@ -2,20 +2,17 @@
 
 import contextlib
 import errno
+import random
 import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from contracts import ExportCompleted
 from service.errors import Trouble
 from service.sweep import sweep
-from tests.engine.faulty import Fault, FaultyDisk, Killed, fail_with, kill_before, kill_half_way, short
-from tests.engine.workbench import Bench, complaint, make_media, small_project, staged, start, visible
+from tests.engine.faulty import Fault, FaultyDisk, Killed, fail_with, kill_before, kill_half_way, killed_at, short
+from tests.engine.workbench import Bench, Undisturbed, complaint, completed, small_project, staged, start, visible
 
 MAKES_SOMETHING = {"open", "write", "fsync", "mkdir", "link", "rename", "set_times"}
 MOVES_BYTES = {"write", "read_into"}
@@ -31,34 +28,6 @@ FAULTS: dict[str, tuple[Fault, set[str] | None]] = {
 """Each fault with the calls that it can befall; none stands for all of them."""
 
 
-@dataclass(frozen=True)
-class Undisturbed:
-    """An export that nothing happened to."""
-
-    media: Path
-    tree: dict[str, bytes | None]
-    calls: list[str]
-
-
-@pytest.fixture(scope="module")
-def memory_disk() -> Iterator[Path]:
-    """Two thousand exports with all their fsyncs: on tmpfs, where there is one, they take a minute."""
-    home = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 - made private just below
-    with tempfile.TemporaryDirectory(dir=home) as directory:
-        yield Path(directory)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(memory_disk: Path) -> Undisturbed:
-    make_media(memory_disk / "media")
-    exports = memory_disk / "undisturbed"
-    exports.mkdir()
-    disk = FaultyDisk()
-    event = Bench(memory_disk / "media", exports, []).run(start(small_project()), disk)
-    assert isinstance(event, ExportCompleted)
-    return Undisturbed(memory_disk / "media", visible(exports), disk.calls)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_an_export_survives_a_fault_at_every_call(name: str, undisturbed: Undisturbed, memory_disk: Path) -> None:
@@ -67,18 +36,44 @@ def test_an_export_survives_a_fault_at_every_call(name: str, undisturbed: Undist
         if befalls is not None and call not in befalls:
             continue
         where = f"{name} at call {at}, {call}"
-        exports = memory_disk / "faulty"
-        shutil.rmtree(exports, ignore_errors=True)
-        exports.mkdir()
-        _disturbed_once(Bench(undisturbed.media, exports, []), FaultyDisk(at, fault), undisturbed, where)
+        _disturbed_once(_fresh(undisturbed, memory_disk), FaultyDisk(at, fault), undisturbed, where)
+
+
+@pytest.mark.slow
+def test_an_export_survives_two_deaths(undisturbed: Undisturbed, memory_disk: Path) -> None:
+    """A sample of all pairs: the first process dies at one call, the second at another, the third goes through."""
+    chance = random.Random(2)
+    for _ in range(150):
+        first, second = chance.randrange(len(undisturbed.calls)), chance.randrange(len(undisturbed.calls))
+        where = f"killed at call {first}, then at {second}"
+        bench = _fresh(undisturbed, memory_disk)
+        for at in (first, second):
+            with contextlib.suppress(Killed):
+                bench.run(start(small_project()), killed_at(at))
+            assert complaint(bench.exports, undisturbed.tree) is None, where
+        _finishes(bench, undisturbed, where)
+
+
+def _fresh(undisturbed: Undisturbed, memory_disk: Path) -> Bench:
+    exports = memory_disk / "faulty"
+    shutil.rmtree(exports, ignore_errors=True)
+    exports.mkdir()
+    return Bench(undisturbed.media, exports, [])
 
 
 def _disturbed_once(bench: Bench, disk: FaultyDisk, undisturbed: Undisturbed, where: str) -> None:
     with contextlib.suppress(Trouble, Killed):
         bench.run(start(small_project()), disk)
     assert complaint(bench.exports, undisturbed.tree) is None, where
-    event = bench.run(start(small_project()))
-    assert isinstance(event, ExportCompleted), f"{where}: {event}"
-    assert visible(bench.exports) == undisturbed.tree, f"{where}: the second run gave something else"
+    _finishes(bench, undisturbed, where)
+
+
+def _finishes(bench: Bench, undisturbed: Undisturbed, where: str) -> None:
+    """The next run ends as if nothing had happened, and keeps to what was decided before it."""
+    decided = bench.outcome()
+    event = completed(bench.run(start(small_project())))
+    assert decided in {None, bench.outcome()}, f"{where}: the decision was changed"
+    assert visible(bench.exports) == undisturbed.tree, f"{where}: the next run gave something else"
     sweep(bench.ledger(), datetime.now(UTC), timedelta(0))
     assert staged(bench.exports) == [], f"{where}: a sweep left something"
+    assert bench.run(start(small_project())) == event, f"{where}: a repeat says something else"

@@ -1,5 +1,7 @@
 """A small project with real files, one way to export it, and an oracle that looks at nothing but the directory."""
 
+import contextlib
+import json
 import os
 import random
 import wave
@@ -8,15 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from contracts import Archive, CompletedAsset, ExportOptions, ExportProgress, ExportStart, Project, Terminal
+from contracts import (
+    Archive,
+    CompletedAsset,
+    ExportCompleted,
+    ExportOptions,
+    ExportProgress,
+    ExportStart,
+    Project,
+    Terminal,
+)
 from service.export import Workshop, export
 from service.ledger import Ledger
 from service.progress import Stop
 from service.storage.disk import Disk
 from service.storage.local import LocalStorage
+from tests.engine.faulty import Killed
 
 REQUESTED_AT = datetime.fromisoformat("2026-11-23T18:42:20+00:00")
 FOLDER = "export_p1_20261123T184220Z"
@@ -47,6 +60,17 @@ def make_media(media: Path) -> None:
         (media / f"{number}.png").write_bytes(noise(5_000 + number, number))
     (media / "clip.mp4").write_bytes(noise(600_000, 99))
     (media / "section.wav").write_bytes(narration(0.9))
+
+
+def images_project(*uris: str, project_id: str = "p1") -> Project:
+    """A section with a sentence for each image."""
+    sentences = [
+        {"id": f"s{n}", "text": f"Sentence {n}.", "image": {"status": "completed", "uri": uri}}
+        for n, uri in enumerate(uris, 1)
+    ]
+    return Project.model_validate(
+        {"id": project_id, "name": "Images", "sections": [{"id": "a", "title": "Intro", "sentences": sentences}]}
+    )
 
 
 def small_project() -> Project:
@@ -98,10 +122,46 @@ class Bench:
             shop = Workshop(storage, ledger, anyio.CapacityLimiter(copiers))
             return await export(command, command.project, shop, self.seen.append, stop or Stop())
         finally:
-            storage.close()
+            with contextlib.suppress(Killed):
+                storage.close()
+            storage.close()  # the rest of what a process had that was killed in the first
 
-    def ledger(self) -> Ledger:
-        return Ledger(LocalStorage({}, self.exports))
+    def ledger(self, disk: Disk | None = None) -> Ledger:
+        return Ledger(LocalStorage({}, self.exports, disk))
+
+    def make_root(self) -> None:
+        self.ledger().open_or_make()
+
+    def attempt(self, number: int, export_id: str = "e1") -> Path:
+        return self.exports / f".exports/{export_id}/a-{number:06d}"
+
+    def outcome(self, export_id: str = "e1") -> bytes | None:
+        """The decision as it is on the disk."""
+        place = self.exports / f".exports/{export_id}/outcome.json"
+        return place.read_bytes() if place.exists() else None
+
+    def journal(self, number: int, export_id: str = "e1") -> list[dict[str, Any]]:
+        lines = (self.attempt(number, export_id) / "journal.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines if line]
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """An export that nothing happened to."""
+
+    media: Path
+    tree: dict[str, bytes | None]
+    calls: list[str]
+
+
+def completed(event: Terminal) -> ExportCompleted:
+    assert isinstance(event, ExportCompleted), event
+    return event
+
+
+def omissions(event: Terminal) -> list[tuple[int, str, str | None]]:
+    """Number, reason and detail of what was left out."""
+    return [(omission.seq, omission.reason.value, omission.detail) for omission in completed(event).omissions]
 
 
 def visible(exports: Path) -> dict[str, bytes | None]:
@@ -113,6 +173,11 @@ def visible(exports: Path) -> dict[str, bytes | None]:
         found |= {str(here / name): None for name in names}
         found |= {str(here / name): (Path(directory) / name).read_bytes() for name in files}
     return found
+
+
+def moments(exports: Path) -> set[int]:
+    """The modification times of everything a reader may see."""
+    return {(exports / name).stat().st_mtime_ns for name in visible(exports)}
 
 
 def staged(exports: Path) -> list[str]:

@@ -1,0 +1,167 @@
+"""What `plan` and `run` promise: their answers, and their exit codes."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from contracts import ExportCompleted, ExportFailed
+from tests.cli.command import EXPORT_SERVICE
+from tests.cli.conftest import Desk
+
+
+def everything_in(directory: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in directory.rglob("*")}
+
+
+# ---- exit codes
+
+
+def test_0_when_everything_that_was_asked_for_is_there(desk: Desk) -> None:
+    assert desk.run("--kinds", "audio,video").code == 0
+    assert desk.plan("--kinds", "audio,video").code == 0
+
+
+def test_3_when_something_is_left_out(desk: Desk) -> None:
+    assert desk.run().code == 3
+    assert desk.plan().code == 3
+
+
+def test_3_when_nothing_can_be_exported(desk: Desk) -> None:
+    desk.project.write_text('{"id": "p", "sections": [{"sentences": [{"image": {"status": "pending"}}]}]}')
+    assert desk.plan("--json").json["outcome"] == "empty"
+    assert desk.run().code == 3
+
+
+def test_1_when_a_finished_file_is_missing_and_that_shall_fail(desk: Desk) -> None:
+    (desk.media / "2.png").unlink()
+    assert desk.plan("--on-missing", "fail").code == 1
+    said = desk.run("--on-missing", "fail")
+    assert (said.code, said.sentence) == (1, 'A finished file is missing: image of sentence 2 ("2.png") is missing')
+
+
+def test_2_when_the_arguments_cannot_be_right(desk: Desk) -> None:
+    assert desk.run("--archive", "rar").code == 2
+
+
+# ---- plan
+
+
+def test_a_plan_changes_nothing(desk: Desk) -> None:
+    before = everything_in(desk.project.parent)
+    desk.plan("--archive", "zip")
+    assert everything_in(desk.project.parent) == before
+
+
+def test_a_plan_shows_the_tree_with_bytes_and_what_is_left_out(desk: Desk) -> None:
+    shown = desk.plan("--requested-at", "2026-11-23T18:42:20Z").out
+    assert "export_p1_20261123T184220Z/" in shown
+    assert "images/  3 files" in shown
+    assert "001_intro_image.png  5.0 kB" in shown
+    assert "004_fin_video.mp4  600.0 kB" in shown
+    assert "4         image  pending" in shown
+    assert "partial  7 files" in shown
+
+
+def test_a_plan_as_json_lists_what_a_run_then_makes(desk: Desk) -> None:
+    known = ["--export-id", "e1", "--requested-at", "2026-11-23T18:42:20Z", "--archive", "zip"]
+    plan = desk.plan(*known, "--json").json
+    event = ExportCompleted.model_validate_json(desk.run(*known, "--json").out)
+    assert event.archive
+    folder, archive = desk.exports / event.folder.name, desk.exports / event.archive.name
+    assert plan["folder"] == event.folder.name
+    assert plan["outcome"] == event.outcome
+    assert plan["archive_size_bytes"] == event.archive.size_bytes == archive.stat().st_size
+    assert {(one["name"], one["size_bytes"]) for one in plan["files"]} == {
+        (path.relative_to(folder).as_posix(), path.stat().st_size) for path in folder.glob("*/*")
+    }
+    assert plan["omissions"] == [one.model_dump(mode="json", exclude_none=True) for one in event.omissions]
+
+
+def test_a_plan_for_people_has_the_size_of_the_zip_too(desk: Desk) -> None:
+    known = ["--export-id", "e1", "--requested-at", "2026-11-23T18:42:20Z", "--archive", "zip"]
+    shown = desk.plan(*known).out
+    desk.run(*known)
+    assert f"as a ZIP {(desk.exports / 'export_p1_20261123T184220Z.zip').stat().st_size:,} bytes" in shown
+
+
+# ---- run
+
+
+def test_a_run_shows_the_tree_the_zip_and_where_they_are(desk: Desk) -> None:
+    said = desk.run("--archive", "zip")
+    assert "export_p1_20261123T184220Z/  9 files" in said.out
+    assert "export_p1_20261123T184220Z.zip" in said.out
+    assert f"in {desk.exports / 'export_p1_20261123T184220Z'}" in said.out
+    assert "partial  3 audio, 3 image, 1 video" in said.out
+
+
+def test_a_run_as_json_prints_the_terminal_event_and_nothing_else(desk: Desk) -> None:
+    said = desk.run("--json")
+    assert ExportCompleted.model_validate(said.json).omissions_total == 1
+    assert said.out.count("\n") == 1
+    assert said.err == ""
+
+
+def test_a_failed_run_as_json_prints_the_terminal_event_and_nothing_else(desk: Desk) -> None:
+    (desk.media / "2.png").unlink()
+    said = desk.run("--on-missing", "fail", "--json")
+    assert ExportFailed.model_validate(said.json).error.code == "source_missing"
+    assert (said.code, said.err) == (1, "")
+
+
+def test_an_undecided_run_as_json_says_that_it_can_be_tried_again(desk: Desk) -> None:
+    for path in desk.media.iterdir():
+        path.unlink()
+    said = desk.run("--json")
+    assert (said.code, said.json["error"]["code"], said.json["error"]["retryable"]) == (1, "storage_unavailable", True)
+    assert said.json["export_id"] in said.err  # the line that goes on
+
+
+def test_wrong_arguments_print_nothing_where_json_is_expected(desk: Desk) -> None:
+    desk.project.write_text("[]")
+    assert (desk.run("--json").out, desk.plan("--json").out) == ("", "")
+
+
+def test_the_same_run_again_tells_the_same(desk: Desk) -> None:
+    first = desk.run("--export-id", "e1", "--json")
+    assert desk.run("--export-id", "e1", "--json") == first
+    assert len(list(desk.exports.glob("export_*"))) == 1
+
+
+def test_only_the_chosen_kinds_and_sections_are_exported(desk: Desk) -> None:
+    files = desk.plan("--kinds", "image", "--sections", "a", "--json").json["files"]
+    assert [one["name"] for one in files] == [f"images/00{n}_intro_image.png" for n in (1, 2, 3)]
+
+
+def test_no_title_or_reason_reaches_the_terminal_as_a_command(desk: Desk) -> None:
+    project = json.loads(desk.project.read_bytes())
+    sentence = project["sections"][0]["sentences"][0]
+    sentence["image"] = {"status": "failed", "error": "\x1b]0;mine\x07 \x1b[2J [red]no"}
+    project["sections"][0]["audio"]["uri"] = "1.png"  # cannot be cut, which gives a warning with the title
+    project["sections"][0]["title"] = "\x1b[2J\x07"
+    desk.project.write_text(json.dumps(project))
+    for said in (desk.plan(), desk.run()):
+        assert said.code == 3
+        assert "\x1b" not in said.out + said.err
+        assert "[red]no" in said.out
+
+
+@pytest.mark.parametrize("command", [["plan"], ["run", "--to", "exports"], ["--help"]])
+def test_a_terminal_that_knows_ascii_only_gets_an_answer(command: list[str], desk: Desk) -> None:
+    name, *more = command
+    words = [name] if name == "--help" else [name, str(desk.project), "--media", str(desk.media), *more]
+    done = subprocess.run(
+        [EXPORT_SERVICE, *words], cwd=desk.project.parent, env={"PYTHONIOENCODING": "ascii"}, capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode in {0, 3}
+    assert done.stdout
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(desk: Desk) -> None:
+    line = f"{EXPORT_SERVICE} plan {desk.project} --media {desk.media} | true"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

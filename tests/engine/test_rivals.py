@@ -1,0 +1,190 @@
+"""Several processes with one export: one folder, one decision, one event, whoever comes in between whom."""
+
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from contracts import Terminal
+from service.errors import Trouble
+from service.sweep import sweep
+from tests.engine.faulty import Call, Gate, WatchedDisk, before
+from tests.engine.workbench import Bench, Undisturbed, completed, small_project, staged, start, visible
+
+
+@pytest.fixture
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every living process counts as frozen, so that rivals work at the same time."""
+    monkeypatch.setattr("service.liveness.FROZEN_AFTER_SECONDS", -1.0)
+
+
+@pytest.mark.parametrize("rivals", [2, 3])
+async def test_tasks_of_one_export_give_one_folder_and_one_event(
+    rivals: int, bench: Bench, undisturbed: Undisturbed
+) -> None:
+    events: list[Terminal] = []
+
+    async def run() -> None:
+        events.append(await bench.export(start(small_project()), copiers=2))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(rivals):
+            tasks.start_soon(run)
+    assert len({event.model_dump_json() for event in events}) == 1
+    assert visible(bench.exports) == undisturbed.tree
+    assert bench.ledger().attempts("e1") == [1], "the others waited for the first"
+
+
+@pytest.mark.usefixtures("nobody_waits")
+async def test_rivals_that_do_not_wait_for_each_other_still_give_one(bench: Bench, undisturbed: Undisturbed) -> None:
+    events: list[Terminal] = []
+
+    async def run() -> None:
+        events.append(await bench.export(start(small_project()), copiers=2))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(run)
+    assert len({event.model_dump_json() for event in events}) == 1
+    assert visible(bench.exports) == undisturbed.tree
+    assert staged(bench.exports) == []
+
+
+PLACES_TO_FREEZE = {
+    "before it has a number": ("mkdir", "/a-000001"),
+    "before it is held": ("open", "/a-000001/lock"),
+    "before its tree is made": ("mkdir", "/a-000001/tree/videos"),
+    "before it copies": ("open", "/a-000001/tree/audio/001_intro_audio.wav.part"),
+    "in the middle of a file": ("write", "/a-000001/tree/videos/004_fin_video.mp4.part"),
+    "before a file has its name": ("rename", "/a-000001/tree/videos/004_fin_video.mp4.part"),
+    "before a file is on the disk": ("fsync", "/a-000001/tree/script.txt"),
+    "before it decides": ("link", "/outcome.json"),
+}
+
+
+@pytest.mark.usefixtures("nobody_waits")
+@pytest.mark.parametrize("place", PLACES_TO_FREEZE)
+def test_a_frozen_process_that_wakes_up_changes_nothing(place: str, bench: Bench, undisturbed: Undisturbed) -> None:
+    gate = Gate()
+    frozen = before(*PLACES_TO_FREEZE[place], gate.wait)
+    with ThreadPoolExecutor(1) as thread:
+        zombie = thread.submit(bench.run, start(small_project()), frozen)
+        with gate.while_frozen():
+            event = completed(bench.run(start(small_project())))
+            sweep(bench.ledger(), datetime.now(UTC), timedelta(0))
+            decided = bench.outcome()
+        assert zombie.result() == event
+    assert visible(bench.exports) == undisturbed.tree
+    assert bench.outcome() == decided
+    sweep(bench.ledger(), datetime.now(UTC), timedelta(0))
+    assert staged(bench.exports) == []
+
+
+def test_a_sweep_takes_nothing_from_an_attempt_that_is_about_to_decide(bench: Bench, undisturbed: Undisturbed) -> None:
+    disk = before("link", "/outcome.json", lambda: sweep(bench.ledger(), datetime.now(UTC), timedelta(0)))
+    completed(bench.run(start(small_project()), disk))
+    assert disk.count == 1
+    assert visible(bench.exports) == undisturbed.tree
+
+
+def test_a_sweep_takes_nothing_from_an_attempt_that_begins_under_it(bench: Bench, undisturbed: Undisturbed) -> None:
+    """The sweep has looked and found nobody alive; then one begins, and is done but for its decision."""
+    with pytest.raises(Trouble):
+        bench.run(start(small_project()), before("rename", "004_fin_video.mp4.part", _no_space))
+    sweeping, deciding = Gate(), Gate()
+    with ThreadPoolExecutor(2) as threads:
+        storage_disk = before("listdir", "/.exports/e1/a-000001", sweeping.wait)
+        swept = threads.submit(sweep, bench.ledger(storage_disk), datetime.now(UTC), timedelta(0))
+        with sweeping.while_frozen():
+            disk = before("link", "/outcome.json", deciding.wait)
+            event = threads.submit(bench.run, start(small_project()), disk)
+            reached = deciding.while_frozen()
+            reached.__enter__()
+        swept.result()
+        reached.__exit__(None, None, None)
+        completed(event.result())
+    assert visible(bench.exports) == undisturbed.tree
+
+
+def _no_space() -> None:
+    raise OSError(28, "No space left on device")
+
+
+class Turns:
+    """Lets one of several threads at a time make one call; a seed says whose turn is next."""
+
+    def __init__(self, seed: int, players: int) -> None:
+        self._chance = random.Random(seed)
+        self._switches = self._chance.choice([0.01, 0.05, 0.2, 0.6])
+        self._players = list(range(players))
+        self._turn = self._chance.choice(self._players)
+        self._condition = threading.Condition()
+
+    def disk(self, player: int) -> WatchedDisk:
+        def around(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+            with self._condition:
+                self._condition.wait_for(lambda: self._turn == player, timeout=20)
+                try:
+                    return real(*arguments)
+                finally:
+                    if self._chance.random() < self._switches:
+                        self._next()
+
+        return WatchedDisk(around)
+
+    def leave(self, player: int) -> None:
+        with self._condition:
+            self._players.remove(player)
+            if self._players:
+                self._next()
+
+    def _next(self) -> None:
+        self._turn = self._chance.choice(self._players)
+        self._condition.notify_all()
+
+
+def play(turns: Turns, acts: list[Callable[[WatchedDisk], object]]) -> list[object]:
+    """What came of each, run side by side in the order that `turns` says; Trouble is a result."""
+
+    def one(player: int) -> object:
+        try:
+            return acts[player](turns.disk(player))
+        except Trouble as trouble:
+            return trouble
+        finally:
+            turns.leave(player)
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return list(threads.map(one, range(len(acts))))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nobody_waits")
+def test_two_rivals_and_a_sweep_in_any_order_of_their_calls_give_one_export(
+    undisturbed: Undisturbed, memory_disk: Path
+) -> None:
+    for seed in range(200):
+        exports = memory_disk / "rivals"
+        shutil.rmtree(exports, ignore_errors=True)
+        exports.mkdir()
+        bench = Bench(undisturbed.media, exports, [])
+        bench.make_root()
+
+        def run(disk: WatchedDisk, bench: Bench = bench) -> object:
+            return bench.run(start(small_project()), disk)
+
+        def clear(disk: WatchedDisk, bench: Bench = bench) -> object:
+            return sweep(bench.ledger(disk), datetime.now(UTC), timedelta(0))
+
+        results = play(Turns(seed, 3), [run, run, clear])
+        event = completed(bench.run(start(small_project())))
+        told = [result for result in results[:2] if not isinstance(result, Trouble)]
+        assert all(one == event for one in told), f"seed {seed}: {results}"
+        assert visible(exports) == undisturbed.tree, f"seed {seed}: {results}"
