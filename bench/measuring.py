@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from random import Random
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,7 +84,7 @@ class Track:
         return kept | {"PYTHONPYCACHEPREFIX": str(self.place / "pycache"), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
 
     def race(self, cases: Sequence[Case], rounds: int) -> list[Result]:
-        """Every case once a round, each round beginning with another one; results go away at once."""
+        """Every case once a round, in another order each time; results go away at once."""
         return self._race(cases, rounds, shutil.rmtree)
 
     def race_without_removing(self, cases: Sequence[Case], rounds: int) -> list[Result]:
@@ -96,8 +97,8 @@ class Track:
     def _race(self, cases: Sequence[Case], rounds: int, remove: Callable[[Path], object]) -> list[Result]:
         costs: dict[str, list[Cost]] = {case.name: [] for case in cases}
         for number in range(rounds):
-            first = number % len(cases)
-            for case in (*cases[first:], *cases[:first]):
+            # In an order of its own each round: whoever comes after a long case finds memory colder than others do.
+            for case in Random(number).sample(cases, len(cases)):
                 _show(f"{number + 1}/{rounds} {case.name}")
                 costs[case.name].append(self._run(case, remove))
         _show("")

@@ -24,9 +24,10 @@ from service.model import Plan
 from service.naming import folder_name
 from service.outcome import error_of
 from service.packing import archive_size_bytes
-from service.plan import plan_export, settle
+from service.plan import plan_export
 from service.progress import Report, Stop
 from service.references import MEDIA
+from service.settle import settle
 from service.storage.local import LocalStorage
 from service.survey import survey
 

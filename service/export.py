@@ -23,9 +23,10 @@ from service.model import Draft, Fact, Found, Plan, Unreadable, Written
 from service.naming import folder_name
 from service.outcome import completed, failed
 from service.packing import SCRIPT, archive_size_bytes, lay_out
-from service.plan import plan_export, settle, with_checksum_warnings
+from service.plan import plan_export
 from service.progress import Meter, Report, Stop
 from service.script import write_script
+from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan
 from service.survey import look_again, survey
@@ -71,6 +72,18 @@ def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
 
 async def _try(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
     """One attempt, up to the decision: its own, or that of a rival who was faster."""
+    try:
+        return await _try_alone(command, project, shop, report, stop)
+    except Trouble:
+        # A swept or overtaken attempt first shows as a file that is not there.
+        decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
+        if decided is None:
+            raise
+        return decided
+
+
+async def _try_alone(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
+    """One attempt, as if there were no rivals."""
     floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
     attempt = await to_thread.run_sync(_begin, command, shop.ledger)
     meter = Meter(command.export_id, project.id, attempt.number, floor)
@@ -80,12 +93,6 @@ async def _try(command: ExportStart, project: Project, shop: Workshop, report: R
         decision = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt))
         # Still held: a sweep beside this must not take the files for abandoned between here and the decision.
         return await to_thread.run_sync(shop.ledger.decide, command.export_id, decision)
-    except Trouble:
-        # A swept or overtaken attempt first shows as a file that is not there.
-        decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
-        if decided is None:
-            raise
-        return decided
     except Interrupted:
         await to_thread.run_sync(attempt.note_handed_back)
         raise

@@ -22,9 +22,10 @@ from contracts import (
     Slice,
 )
 from service.model import Draft, Fact, Found, Missing, Plan, Unreadable
-from service.plan import plan_export, settle
+from service.plan import plan_export
 from service.references import Source
 from service.segments import Version
+from service.settle import settle
 from service.wav import Wav
 from tests.core.hostile_titles import HOSTILE_TITLES
 

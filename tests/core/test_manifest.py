@@ -103,10 +103,10 @@ def test_a_manifest_lists_every_copy_and_omission_in_story_order(case: Case) -> 
 
 
 def test_a_manifest_of_thousands_of_files_is_one_json_too() -> None:
-    planned = plan(project(section(*[Sentence(image=completed("a.png"), video=PENDING)] * 2001)))
+    planned = plan(project(section(*[Sentence(image=completed("a.png"), video=PENDING)] * 1001)))
     told = read(planned)
-    assert [file["seq"] for file in told["files"]] == list(range(1, 2002))
-    assert len(told["omissions"]) == 2001
+    assert [file["seq"] for file in told["files"]] == list(range(1, 1002))
+    assert len(told["omissions"]) == 1001
 
 
 @few

@@ -28,7 +28,7 @@ from tests.core.projects import (
     section,
 )
 
-few = settings(max_examples=25)
+few = settings(max_examples=20)
 
 RATE_HZ = 1000
 """So that a millisecond is a frame, where that makes a test easier to read."""

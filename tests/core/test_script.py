@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from contracts import Sentence
 from service.model import Missing, Omission
 from service.naming import one_line, plain_text
-from service.plan import plan_export, settle
+from service.plan import plan_export
 from service.script import write_script
+from service.settle import settle
 from tests.core.hostile_titles import HOSTILE_TITLES
 from tests.core.projects import (
     FAILED,

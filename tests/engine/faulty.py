@@ -186,11 +186,14 @@ class Gate:
         self._reached.set()
         assert self._open.wait(20), "nobody opened the gate"
 
+    def wait_until_reached(self) -> None:
+        assert self._reached.wait(20), "nobody came to the gate"
+
     @contextmanager
     def while_frozen(self) -> Iterator[None]:
         """For the block the thread stands at the gate."""
         try:
-            assert self._reached.wait(20), "nobody came to the gate"
+            self.wait_until_reached()
             yield
         finally:
             self._open.set()

@@ -3,6 +3,7 @@
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ import pytest
 from contracts import Terminal
 from service.errors import Trouble
 from service.sweep import sweep
-from tests.engine.faulty import Call, Gate, WatchedDisk, before
+from tests.engine.faulty import ActingDisk, Call, Gate, WatchedDisk, before
 from tests.engine.workbench import Bench, Undisturbed, completed, small_project, staged, start, visible
 
 
@@ -39,7 +40,18 @@ async def test_tasks_of_one_export_give_one_folder_and_one_event(
             tasks.start_soon(run)
     assert len({event.model_dump_json() for event in events}) == 1
     assert visible(bench.exports) == undisturbed.tree
-    assert bench.ledger().attempts("e1") == [1], "the others waited for the first"
+
+
+def test_a_second_process_waits_while_the_first_moves(bench: Bench, undisturbed: Undisturbed) -> None:
+    gate = Gate()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(bench.run, start(small_project()), before("fsync", "/tree/script.txt", gate.wait))
+        with gate.while_frozen():
+            second = threads.submit(bench.run, start(small_project()))
+            time.sleep(0.4)  # longer than it takes to look
+        assert first.result() == second.result()
+    assert bench.ledger().attempts("e1") == [1]
+    assert visible(bench.exports) == undisturbed.tree
 
 
 @pytest.mark.usefixtures("nobody_waits")
@@ -70,10 +82,10 @@ PLACES_TO_FREEZE = {
 
 
 @pytest.mark.usefixtures("nobody_waits")
-@pytest.mark.parametrize("place", PLACES_TO_FREEZE)
-def test_a_frozen_process_that_wakes_up_changes_nothing(place: str, bench: Bench, undisturbed: Undisturbed) -> None:
+@pytest.mark.parametrize("where", PLACES_TO_FREEZE)
+def test_a_frozen_process_that_wakes_up_changes_nothing(where: str, bench: Bench, undisturbed: Undisturbed) -> None:
     gate = Gate()
-    frozen = before(*PLACES_TO_FREEZE[place], gate.wait)
+    frozen = before(*PLACES_TO_FREEZE[where], gate.wait)
     with ThreadPoolExecutor(1) as thread:
         zombie = thread.submit(bench.run, start(small_project()), frozen)
         with gate.while_frozen():
@@ -90,7 +102,7 @@ def test_a_frozen_process_that_wakes_up_changes_nothing(place: str, bench: Bench
 def test_a_sweep_takes_nothing_from_an_attempt_that_is_about_to_decide(bench: Bench, undisturbed: Undisturbed) -> None:
     disk = before("link", "/outcome.json", lambda: sweep(bench.ledger(), datetime.now(UTC), timedelta(0)))
     completed(bench.run(start(small_project()), disk))
-    assert disk.count == 1
+    assert disk.count >= 1
     assert visible(bench.exports) == undisturbed.tree
 
 
@@ -100,15 +112,15 @@ def test_a_sweep_takes_nothing_from_an_attempt_that_begins_under_it(bench: Bench
         bench.run(start(small_project()), before("rename", "004_fin_video.mp4.part", _no_space))
     sweeping, deciding = Gate(), Gate()
     with ThreadPoolExecutor(2) as threads:
-        storage_disk = before("listdir", "/.exports/e1/a-000001", sweeping.wait)
-        swept = threads.submit(sweep, bench.ledger(storage_disk), datetime.now(UTC), timedelta(0))
+        # It lists the attempts for drafts, for a pulse, for the time of the last touch, and then to clear them.
+        last_look = ActingDisk("listdir", "/.exports/e1", sweeping.wait, only={4})
+        swept = threads.submit(sweep, bench.ledger(last_look), datetime.now(UTC), timedelta(0))
         with sweeping.while_frozen():
-            disk = before("link", "/outcome.json", deciding.wait)
-            event = threads.submit(bench.run, start(small_project()), disk)
-            reached = deciding.while_frozen()
-            reached.__enter__()
+            event = threads.submit(bench.run, start(small_project()), before("link", "/outcome.json", deciding.wait))
+            deciding.wait_until_reached()
         swept.result()
-        reached.__exit__(None, None, None)
+        with deciding.while_frozen():
+            pass
         completed(event.result())
     assert visible(bench.exports) == undisturbed.tree
 
