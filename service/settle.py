@@ -23,6 +23,7 @@ def settle(draft: Draft, facts: Facts) -> Plan:
     Raises Verdict(source_missing | source_unreadable) when `options.on_missing` is `fail` and a file is not there.
     """
     settling = _Settling(draft, facts)
+    settling.warn_of_unknown_sections()
     settling.own_files()
     settling.narrations(settling.slices())
     omissions = sorted([*draft.omissions, *settling.omissions], key=lambda left_out: _story_order(left_out.spot))
@@ -61,6 +62,13 @@ class _Settling:
     copies: list[Copy] = field(default_factory=list)
     omissions: list[Omission] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def warn_of_unknown_sections(self) -> None:
+        """A mistyped id would otherwise leave out what it stands for without a word."""
+        known = {section.id for section in self.draft.project.sections}
+        for chosen in self.draft.options.include.sections or ():
+            if chosen not in known:
+                self.warnings.append(f'options.include.sections: the project has no section "{one_line(chosen)}"')
 
     def own_files(self) -> None:
         """Copies of what is a sentence's own."""

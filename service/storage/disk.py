@@ -28,11 +28,10 @@ class Disk:
 
         The kernel resolves the whole path in one step, so nothing can be swapped under it. Never blocks on a FIFO.
         """
-        if "\0" in key:  # ctypes would cut the name there and open another file
-            raise OSError(errno.EINVAL, "a NUL byte in a file name")
+        name = _checked(key)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         how = _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
-        descriptor = _libc_syscall(_OPENAT2, root, key.encode(), ctypes.byref(how), ctypes.sizeof(how))
+        descriptor = _libc_syscall(_OPENAT2, root, name, ctypes.byref(how), ctypes.sizeof(how))
         if descriptor >= 0:
             return int(descriptor)
         fault = ctypes.get_errno()
@@ -96,6 +95,18 @@ def _libc_syscall(*arguments: object) -> int:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(key: str) -> bytes:
+    """The key as the system wants it. Whatever the way it is opened, no part may lead up or mean nothing."""
+    if "\0" in key:  # ctypes would cut the name there and open another file
+        raise OSError(errno.EINVAL, "a NUL byte in a file name")
+    if not {"", ".", ".."}.isdisjoint(key.split("/")):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    try:
+        return key.encode()
+    except UnicodeEncodeError:
+        raise OSError(errno.EINVAL, "half a character in a file name") from None
 
 
 def _walk_beneath(root: int, key: str, flags: int) -> int:

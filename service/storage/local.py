@@ -24,7 +24,8 @@ CHUNK_BYTES = 256 * 1024
 _PART = ".part"
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR}
 _OUTSIDE = {errno.EXDEV, errno.ELOOP}
-_TAKEN = {errno.EEXIST, errno.ENOTEMPTY}  # a directory that is not empty: ENOTEMPTY, on XFS EEXIST
+# A directory that is not empty: ENOTEMPTY, on XFS EEXIST; a file in the place of a directory: ENOTDIR.
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 

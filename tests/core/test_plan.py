@@ -527,3 +527,10 @@ def test_a_draft_carries_the_command_s_own_time_and_id() -> None:
     told = project()
     drafted = plan_export(command(told), told, "a-folder")
     assert (drafted.requested_at, drafted.export_id, drafted.folder) == (NOON, "e-1", "a-folder")
+
+
+def test_a_section_that_is_asked_for_and_does_not_exist_is_named() -> None:
+    told = project(section(Sentence(image=completed("1.png")), id="a"))
+    planned = plan(told, include=Include(sections=("a", "b\u202e")))
+    assert planned.warnings == ('options.include.sections: the project has no section "b"',)
+    assert len(planned.copies) == 1

@@ -19,16 +19,30 @@ class Killed(BaseException):
 
 
 class WatchedDisk(Disk):
-    """Hands every call to `around`."""
+    """Hands every call to `around`; once that says that the process is killed, no call is done any more."""
 
     def __init__(self, around: Around) -> None:
         self.around = around
+        self.is_dead = False
 
     def __getattribute__(self, name: str) -> Any:
         attribute = object.__getattribute__(self, name)
         if name.startswith("_") or not callable(attribute) or not hasattr(Disk, name):
             return attribute
-        return lambda *arguments: self.around(name, attribute, arguments)
+        return lambda *arguments: self._call(name, attribute, arguments)
+
+    def _call(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        if self.is_dead:
+            if name == "close":  # the system closes what a dead process had open
+                return os.close(*arguments)
+            raise Killed
+        try:
+            return self.around(name, real, arguments)
+        except Killed:
+            self.is_dead = True
+            if name == "close":
+                os.close(*arguments)
+            raise
 
 
 class FaultyDisk(WatchedDisk):
@@ -39,26 +53,15 @@ class FaultyDisk(WatchedDisk):
         self.at = at
         self.fault = fault
         self.calls: list[str] = []
-        self.is_dead = False
         self._alone = threading.Lock()
 
     def _around(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
-        if self.is_dead:
-            if name == "close":  # the system closes what a dead process had open
-                return os.close(*arguments)
-            raise Killed
         with self._alone:
             self.calls.append(name)
             number = len(self.calls) - 1
         if number != self.at or self.fault is None:
             return real(*arguments)
-        try:
-            return self.fault(name, real, arguments)
-        except Killed:
-            self.is_dead = True
-            if name == "close":
-                os.close(*arguments)
-            raise
+        return self.fault(name, real, arguments)
 
 
 class NamingDisk(WatchedDisk):
@@ -164,6 +167,15 @@ def killed_at(at: int) -> FaultyDisk:
 def before(wanted: str, ending: str, act: Callable[[], object]) -> ActingDisk:
     """Does `act` before the first call `wanted` about a path that ends so."""
     return ActingDisk(wanted, ending, act, only={1})
+
+
+def dying(wanted: str, ending: str) -> ActingDisk:
+    """Is killed before the first call `wanted` about such a path."""
+
+    def die() -> None:
+        raise Killed
+
+    return before(wanted, ending, die)
 
 
 def failing(wanted: str, ending: str, errno_: int, only: Container[int] | None = None) -> ActingDisk:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.errors import Trouble
-from tests.engine.faulty import Call, FaultyDisk, Killed, WatchedDisk, failing
+from tests.engine.faulty import Call, Killed, WatchedDisk, dying, failing
 from tests.engine.workbench import FOLDER, Bench, Undisturbed, completed, noise, small_project, start, visible
 
 CLIP = "videos/004_fin_video.mp4"
@@ -18,16 +18,7 @@ CLIP = "videos/004_fin_video.mp4"
 def dies_at_the_clip(bench: Bench, copiers: int = 1) -> None:
     """Kills the first attempt before the largest file, the last of the plan, is complete."""
 
-    def around(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
-        if disk.is_dead or (name == "rename" and arguments[1].endswith(CLIP)):
-            disk.is_dead = True
-            if name == "close":
-                return os.close(*arguments)
-            raise Killed
-        return real(*arguments)
-
-    disk = FaultyDisk()
-    disk.around = around
+    disk = dying("rename", f"{CLIP}.part")
     with contextlib.suppress(Killed, BaseExceptionGroup):
         bench.run(start(small_project()), disk, copiers=copiers)
     assert disk.is_dead

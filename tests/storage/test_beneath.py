@@ -89,14 +89,10 @@ def test_what_leads_elsewhere_or_is_no_file_is_refused(key: str, storage: LocalS
 
 
 @pytest.mark.parametrize("key", ["../outside/1.png", "inside/../../outside/1.png", "../media/inside/1.png"])
-def test_two_dots_are_refused(key: str, way: str, storage: LocalStorage, request: pytest.FixtureRequest) -> None:
-    if way == "fallback":
-        reason = "the walk opens `..`; so far only service.references keeps such keys away from it"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_two_dots_are_refused(key: str, storage: LocalStorage) -> None:
     refused(storage, Source("media", key))
 
 
-@pytest.mark.xfail(reason="a UnicodeEncodeError; so far only service.references keeps such keys away", strict=True)
 def test_half_a_character_is_refused(storage: LocalStorage) -> None:
     refused(storage, Source("media", "inside/\udcff.png"))
 

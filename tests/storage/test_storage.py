@@ -332,11 +332,7 @@ def test_who_renames_what_was_renamed_before_finds_it_done(storage: Storage) -> 
         ("file", "other file"),
         ("file", "other tree"),
         ("tree", "other tree"),
-        pytest.param(
-            "tree",
-            "other file",
-            marks=pytest.mark.xfail(reason="LocalStorage takes ENOTDIR for trouble", raises=Trouble, strict=True),
-        ),
+        ("tree", "other file"),
     ],
 )
 def test_nothing_moves_onto_a_name_that_is_taken(moved: str, taken: str, storage: Storage) -> None:
