@@ -29,6 +29,7 @@ FAULTS: dict[str, tuple[Fault, set[str] | None]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_a_hurry")
 @pytest.mark.parametrize("name", FAULTS)
 def test_an_export_survives_a_fault_at_every_call(name: str, undisturbed: Undisturbed, memory_disk: Path) -> None:
     fault, befalls = FAULTS[name]
@@ -40,6 +41,7 @@ def test_an_export_survives_a_fault_at_every_call(name: str, undisturbed: Undist
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_a_hurry")
 def test_an_export_survives_two_deaths(undisturbed: Undisturbed, memory_disk: Path) -> None:
     """A sample of all pairs: the first process dies at one call, the second at another, the third goes through."""
     chance = random.Random(2)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from contracts import Archive, ExportOptions
+from contracts.messages import Requester
 from service.errors import Conflict, Trouble
 from tests.engine.faulty import RecordingDisk, before
 from tests.engine.workbench import (
@@ -75,7 +76,10 @@ def test_another_time_or_sender_is_the_same_export_and_the_first_time_holds(
 ) -> None:
     with pytest.raises(Trouble):
         bench.run(start(small_project()), before("open", "/archive.part", _fail))
-    later = {"requested_at": REQUESTED_AT + timedelta(days=3), "requested_by": "somebody else"}
+    later = {
+        "requested_at": REQUESTED_AT + timedelta(days=3),
+        "requested_by": Requester(tenant="t2", subject="somebody else"),
+    }
     again = start(small_project()).model_copy(update=later)
     event = completed(bench.run(again))
     assert visible(bench.exports) == undisturbed.tree

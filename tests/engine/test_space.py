@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_at_any_byte_breaks_nothing(memory_disk: Path) -> No
     roomy = SmallDisk(1 << 40)
     tree = visible(run(roomy).exports)
     assert len(tree) > 5
-    for room_bytes in range(0, roomy.written_bytes, 61):
+    for room_bytes in range(0, roomy.written_bytes, 97):
         bench = run(SmallDisk(room_bytes))
         assert complaint(exports, tree) is None, f"{room_bytes} bytes"
         completed(bench.run(command))

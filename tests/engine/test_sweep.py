@@ -160,6 +160,7 @@ def test_an_abandoned_attempt_is_cleared_after_its_time_and_not_before(bench: Be
     assert [Path(name).name for name in staged(bench.exports)] == ["lock"]
     assert swept_after(bench, 8, timedelta(days=7)).cleared == []
     completed(bench.run(start(small_project())))
+    assert bench.ledger().attempts("e1") == [1, 2], "a number is never used twice"
     assert visible(bench.exports) == undisturbed.tree
 
 
