@@ -86,7 +86,7 @@ class Attempt:
 
     # ---- what earlier attempts finished
 
-    def adopt(self, copies: Iterable[Copy]) -> dict[str, Written]:
+    def adopt(self, copies: Iterable[Copy], watch: Watch) -> dict[str, Written]:
         """Takes over what dead attempts finished of these copies, by a second name for the same file."""
         wanted = {copy.name: copy for copy in copies}
         adopted: dict[str, Written] = {}
@@ -95,12 +95,13 @@ class Attempt:
                 copy = wanted.get(line.name)
                 if copy is None or line.name in adopted or copy.identity != line.identity:
                     continue
-                if self._take(number, line):
+                watch(0)
+                if self._take(number, line, watch):
                     self._note_file(copy, line.written)
                     adopted[line.name] = line.written
         return adopted
 
-    def _take(self, number: int, line: Finished) -> bool:
+    def _take(self, number: int, line: Finished, watch: Watch) -> bool:
         target = f"{self.tree}/{line.name}"
         if not self.storage.link(f"{attempt_key(self.export_id, number)}/tree/{line.name}", target):
             return False
@@ -108,14 +109,14 @@ class Attempt:
         is_whole = version is not None and version.size_bytes == line.written.size_bytes
         if is_whole and (line.boot_id is None or line.boot_id != self.storage.boot_id()):
             # It was never known to be on the disk, and the memory that had it is gone, or was another host's.
-            is_whole = self._checksum(line.name) == line.written.crc32
+            is_whole = self._checksum(line.name, watch) == line.written.crc32
         if not is_whole:
             self.storage.remove(target)
         return is_whole
 
-    def _checksum(self, name: str) -> int | None:
+    def _checksum(self, name: str, watch: Watch) -> int | None:
         try:
-            return self.storage.checksum(self.extent(name))
+            return self.storage.checksum(self.extent(name), watch)
         except SourceFault:
             return None
 
@@ -230,6 +231,9 @@ def clear_dead(ledger: Ledger, export_id: str) -> bool:
         if hold is None:
             continue
         try:
+            # An attempt decides while it holds its lock: now that it is ours, this answer cannot become untrue.
+            if ledger.is_decided(export_id):
+                return found
             for name in left:
                 ledger.storage.remove(f"{key}/{name}")
         finally:

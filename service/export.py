@@ -4,15 +4,17 @@ Knows neither a broker nor the kind of storage. Every wait for a disk is in a th
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
 
 from contracts import Archive, ErrorCode, ExportStart, Project, Stage, State, Terminal
+from contracts.messages import CONTRACT_VERSION
 from service.attempt import Attempt, begin, percent_floor
 from service.copying import copy_all, is_fault
 from service.errors import Interrupted, Trouble, Verdict
@@ -29,7 +31,10 @@ from service.script import write_script
 from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan
-from service.survey import look_again, survey
+from service.survey import insist_on_one, look_again, survey
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # How long to wait before a source that could not be read is tried again; the rounds of copying are one more.
 BACK_OFF_SECONDS = (0.2, 1.0)
@@ -53,12 +58,13 @@ async def export(command: ExportStart, project: Project, shop: Workshop, report:
     Raises Conflict for an id that belongs to another content, Trouble for what only this machine cannot do, and
     Interrupted when `stop` is set: in all three cases nothing was decided, and the same call goes on later.
     """
+    if command.version > CONTRACT_VERSION:
+        raise Trouble(ErrorCode.UNSUPPORTED_VERSION, f"the command is of contract version {command.version}")
+    store = await to_thread.run_sync(shop.ledger.open)
     first = await to_thread.run_sync(shop.ledger.accept, command, project)
-    decision = await to_thread.run_sync(shop.ledger.decision, first.export_id)
-    while decision is None:
-        decision = await rival_finished(shop.ledger, first.export_id, stop)
-        if decision is None:
-            decision = await _try(first, project, shop, report, stop)
+    decision = await rival_finished(shop.ledger, first.export_id, stop)
+    if decision is None:
+        return (await _try(first, project, shop, store, report, stop)).event
     await to_thread.run_sync(_publish, shop.ledger, first.export_id, decision)
     return decision.event
 
@@ -70,19 +76,24 @@ def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
         ledger.clean(export_id)
 
 
-async def _try(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
-    """One attempt, up to the decision: its own, or that of a rival who was faster."""
+async def _try(
+    command: ExportStart, project: Project, shop: Workshop, store: str, report: Report, stop: Stop
+) -> Decision:
+    """One attempt, up to a published decision: its own, or that of a rival who was faster."""
     try:
-        return await _try_alone(command, project, shop, report, stop)
+        return await _try_alone(command, project, shop, store, report, stop)
     except Trouble:
         # A swept or overtaken attempt first shows as a file that is not there.
         decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
         if decided is None:
             raise
-        return decided
+    await to_thread.run_sync(_publish, shop.ledger, command.export_id, decided)
+    return decided
 
 
-async def _try_alone(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Decision:
+async def _try_alone(
+    command: ExportStart, project: Project, shop: Workshop, store: str, report: Report, stop: Stop
+) -> Decision:
     """One attempt, as if there were no rivals."""
     floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
     attempt = await to_thread.run_sync(_begin, command, shop.ledger)
@@ -90,12 +101,21 @@ async def _try_alone(command: ExportStart, project: Project, shop: Workshop, rep
     halt = Stop(stop)
     work = _Work(command, project, shop, attempt, meter, halt)
     try:
-        decision = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt))
+        wanted = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt, store))
         # Still held: a sweep beside this must not take the files for abandoned between here and the decision.
-        return await to_thread.run_sync(shop.ledger.decide, command.export_id, decision)
+        await to_thread.run_sync(shop.ledger.insist_on, store)
+        decision = await to_thread.run_sync(shop.ledger.decide, command.export_id, wanted)
+        meter.stepped(State.PUBLISHING)
+        report(meter.snapshot())
+        await to_thread.run_sync(_publish, shop.ledger, command.export_id, decision)
+        meter.is_published = decision.folder is not None
+        report(meter.snapshot())
     except Interrupted:
-        await to_thread.run_sync(attempt.note_handed_back)
+        with suppress(Trouble):  # the note spares the export a suspicion; without it nothing is lost
+            await to_thread.run_sync(attempt.note_handed_back)
         raise
+    else:
+        return decision
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(attempt.end)
@@ -113,7 +133,6 @@ async def _work_out(work: "_Work", meanwhile: Meanwhile) -> Decision:
 
 
 def _begin(command: ExportStart, ledger: Ledger) -> Attempt:
-    ledger.open()
     return begin(ledger, command.export_id, int(command.requested_at.timestamp()) * 10**9)
 
 
@@ -142,7 +161,7 @@ class _Work:
             plan, media = await self._copy(plan, facts)
             plan = with_checksum_warnings(plan, media)
         with self._at(Stage.PACKING, State.PACKING):
-            files, archive = await to_thread.run_sync(self._write_and_pack, plan, media)
+            files, archive = await self._in_a_thread(self._write_and_pack, plan, media)
         with self._at(Stage.VERIFYING, State.VERIFYING):
             await to_thread.run_sync(self._verify, files)
             await self._make_durable(files, archive)
@@ -164,11 +183,15 @@ class _Work:
         wanted = folder_name(self.project.id, self.command.requested_at)
         return plan_export(self.command, self.project, self.shop.ledger.reserve(self.command.export_id, wanted))
 
+    async def _in_a_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """For what may take long: not among anyio's own threads, which signs of life need."""
+        return await to_thread.run_sync(work, *arguments, limiter=self.shop.copiers)
+
     # ---- media
 
     async def _copy(self, plan: Plan, facts: dict[str, Fact]) -> tuple[Plan, dict[str, Written]]:
         """Copies until nothing is in doubt: what was missing may come, what cannot be read is tried three times."""
-        media = await to_thread.run_sync(self.attempt.adopt, plan.copies)
+        media = await self._in_a_thread(self.attempt.adopt, plan.copies, self._stepped)
         await to_thread.run_sync(self._expect, plan, media)
         for pause in (*BACK_OFF_SECONDS, None):
             results = await copy_all(plan.without(media), self.attempt, self.meter, self.halt, self.shop.copiers)
@@ -193,6 +216,7 @@ class _Work:
             return doubted
         if pause is None:
             await to_thread.run_sync(self.shop.storage.check_roots)
+            insist_on_one(doubted, self.shop.storage)
             return doubted
         await anyio.sleep(pause if faults else 0)
         return doubted | await look_again(draft, doubted, self.shop.storage)
@@ -234,6 +258,10 @@ class _Work:
         self.halt.obey()
         self.meter.moved(size_bytes)
 
+    def _stepped(self, _: int) -> None:
+        self.halt.obey()
+        self.meter.stepped()
+
     # ---- verify, durable
 
     def _verify(self, files: Mapping[str, Written]) -> None:
@@ -256,7 +284,7 @@ class _Work:
         share = -(-len(keys) // int(self.shop.copiers.total_tokens))
         async with anyio.create_task_group() as threads:
             for start in range(0, len(keys), share):
-                threads.start_soon(to_thread.run_sync, self._make_all_durable, keys[start : start + share])
+                threads.start_soon(self._in_a_thread, self._make_all_durable, keys[start : start + share])
 
     def _make_all_durable(self, keys: Iterable[str]) -> None:
         for key in keys:

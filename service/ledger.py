@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -72,6 +73,11 @@ class Ledger:
         store: str = json.loads(body)["store"]
         return store
 
+    def insist_on(self, store: str) -> None:
+        """Raises Trouble(storage_unavailable) when the exports root is no longer the one with this id."""
+        if self.open() != store:
+            raise Trouble(ErrorCode.STORAGE_UNAVAILABLE, "another exports root was mounted in the place of this one")
+
     def ids(self) -> list[str]:
         """Every export that has a record."""
         return [name for name in self.storage.names(RECORDS) if _EXPORT_ID.fullmatch(name)]
@@ -83,31 +89,32 @@ class Ledger:
 
         Raises Conflict when the id belongs to another content.
         """
-        content = content_hash(command, project)
         place = f"{RECORDS}/{command.export_id}"
         self.storage.make_directories(place)
         if not self.storage.create(f"{place}/project.json", _model_json(project)):
             stored = self._project(command.export_id)
-            if stored is None or content_hash(command, stored) != content:
+            if stored is None or _meaning(stored) != _meaning(project):
                 raise Conflict(f'export "{command.export_id}" was asked for before with another project')
-        body = _json({"content": content, "command": json.loads(command.model_dump_json(exclude={"project"}))})
-        self.storage.create(f"{place}/command.json", body)
-        first = self.command(command.export_id)
-        if first is None or first[0] != content:
+        self.storage.create(f"{place}/command.json", command.model_dump_json(exclude={"project"}).encode())
+        first = self._command(command.export_id)
+        if first is None or _asked(first) != _asked(command):
             raise Conflict(f'export "{command.export_id}" was asked for before with other options')
-        return first[1]
+        return first.model_copy(update={"project": project})
 
-    def command(self, export_id: str) -> tuple[str, ExportStart] | None:
-        """The hash of the content, and the first command that came, with its project."""
-        body = self.storage.get(f"{RECORDS}/{export_id}/command.json")
-        project = self._project(export_id)
-        if body is None or project is None:
+    def command(self, export_id: str) -> ExportStart | None:
+        """The first command that came, with its project."""
+        command, project = self._command(export_id), self._project(export_id)
+        if command is None or project is None:
             return None
-        stored = json.loads(body)
+        return command.model_copy(update={"project": project})
+
+    def _command(self, export_id: str) -> ExportStart | None:
+        body = self.storage.get(f"{RECORDS}/{export_id}/command.json")
+        if body is None:
+            return None
         # The project was verified when it was stored, and a reference to it has served its purpose.
-        fields = {**stored["command"], "project_ref": None, "project": {"id": "-", "sections": []}}
-        command = ExportStart.model_validate_json(json.dumps(fields))
-        return stored["content"], command.model_copy(update={"project": project})
+        fields = {**json.loads(body), "project_ref": None, "project": {"id": "-", "sections": []}}
+        return ExportStart.model_validate_json(json.dumps(fields))
 
     def _project(self, export_id: str) -> Project | None:
         body = self.storage.get(f"{RECORDS}/{export_id}/project.json")
@@ -148,8 +155,10 @@ class Ledger:
         return self.storage.version(f"{RECORDS}/{export_id}/cancel.json") is not None
 
     def decide(self, export_id: str, decision: Decision) -> Decision:
-        """Decides, unless it was decided before. Whatever comes back is the decision, for good."""
-        self.storage.make_directories(f"{RECORDS}/{export_id}")
+        """Decides, unless it was decided before. Whatever comes back is the decision, for good.
+
+        Makes no record: where there is none, this is not the root in which the export was accepted.
+        """
         self.storage.create(_outcome(export_id), decision.to_json())
         decided = self.decision(export_id)
         if decided is None:
@@ -266,12 +275,17 @@ def attempt_key(export_id: str, number: int) -> str:
     return f"{RECORDS}/{export_id}/a-{number:06d}"
 
 
-def content_hash(command: ExportStart, project: Project) -> str:
-    """Equal for two commands that ask for the same: their times and senders do not count."""
-    asked = command.model_dump(mode="json", exclude={"requested_at", "requested_by", "project", "project_ref"})
-    digest = hashlib.sha256(_json(asked))
-    digest.update(_model_json(project))
-    return digest.hexdigest()
+def _asked(command: ExportStart) -> dict[str, Any]:
+    """What a command asks for, its project aside: when and by whom does not count.
+
+    Nor do defaults: an option that came later must not make yesterday's commands ask for something else.
+    """
+    incidental = {"requested_at", "requested_by", "project", "project_ref"}
+    return command.model_dump(mode="json", exclude=incidental, exclude_defaults=True)
+
+
+def _meaning(project: Project) -> bytes:
+    return project.model_dump_json(exclude_defaults=True).encode()
 
 
 def _outcome(export_id: str) -> str:

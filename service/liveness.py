@@ -33,6 +33,8 @@ class Meanwhile:
     report: Report
     halt: Stop
     """Ends the work of this attempt."""
+    store: str
+    """The exports root that the export began in."""
 
     async def go_on(self) -> None:
         """Runs until cancelled.
@@ -66,6 +68,7 @@ class Meanwhile:
 
     def _look(self, steps_seen: int) -> int:
         """A pulse only if something moved: a process that waits for a dead disk must look frozen."""
+        self.ledger.insist_on(self.store)
         obey_others(self.ledger, self.attempt.export_id)
         steps = self.meter.steps
         if steps != steps_seen:

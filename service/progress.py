@@ -50,6 +50,7 @@ class Meter:
     bytes_done: int = 0
     steps: int = 0
     """Counts every sign that the work moves: bytes, files, stages."""
+    is_published: bool = False
     _seq: int = 0
     _began: float = field(default_factory=time.monotonic)
     _bytes_moved: int = 0
@@ -115,6 +116,8 @@ class Meter:
 
     def _percent(self, done: int) -> int:
         """99 at most: 100 is said only of what is there."""
+        if self.is_published:
+            return 100
         if self.state in {State.QUEUED, State.PLANNING}:
             return 0
         return 99 * done // self.bytes_total if self.bytes_total else 99

@@ -49,6 +49,9 @@ def _story_order(spot: Spot) -> tuple[int, int, int, int]:
     return (spot.section, spot.seq, own, _KIND_ORDER[spot.kind])
 
 
+# Times are rounded by whoever measured them; a tenth of a second is a difference that one hears.
+_MISTIMED_MS = 100
+
 _Told = tuple[int, str]
 """A narration as one section tells it: the section's position, and the file's uri."""
 
@@ -97,7 +100,14 @@ class _Settling:
             return False
         for one, segments in zip(parts, pieces, strict=True):
             self._add(one, self.draft.slugs[position], "audio", "wav", segments)
+        self._warn_of_short_narration(position, parts[-1], fact)
         return True
+
+    def _warn_of_short_narration(self, position: int, last: Wanted, fact: Found) -> None:
+        if isinstance(fact.wav, Wav) and last.slice_ms and last.slice_ms[1] - fact.wav.duration_ms > _MISTIMED_MS:
+            self._warn(
+                position, f"its narration ends at {fact.wav.duration_ms} ms, its last sentence at {last.slice_ms[1]} ms"
+            )
 
     def narrations(self, cut: set[_Told]) -> None:
         """Copies of narrations as one file: where they could not be cut, or where a sentence is only in there."""

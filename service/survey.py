@@ -16,27 +16,44 @@ from service.wav import HEAD_BYTES, NotCuttable, Wav, parse
 
 # One thread hop costs about as much as ten looks at a warm directory.
 _LOOKS_PER_HOP = 500
-_SECOND_LOOK_AFTER_SECONDS = 0.2
+# A missing file is believed missing at the second look; what cannot be read may be a passing fault of the store.
+_LOOK_AGAIN_AFTER_SECONDS = (0.2, 1.0)
 
 
 async def survey(draft: Draft, storage: Storage) -> dict[str, Fact]:
-    """One fact for each uri that the draft wants; whatever seems absent is looked for twice.
+    """One fact for each uri that the draft wants; whatever seems absent is looked for again.
 
     Raises Verdict(reference_refused) for a reference outside every root, and Trouble(storage_unavailable) when a root
-    is not there, or none of the files is: a store that was not mounted must never become an empty export.
+    is not there, or none of the files can be had.
     """
     await to_thread.run_sync(storage.check_roots)
     facts = await look_at(draft.wanted, storage)
-    if any(not isinstance(fact, Found) for fact in facts.values()):
-        await anyio.sleep(_SECOND_LOOK_AFTER_SECONDS)
-        facts |= await look_again(draft, facts, storage)
-    if facts and all(isinstance(fact, Missing) for fact in facts.values()):
-        roots = ", ".join(f'{name} "{path}"' for name, path in storage.roots.items())
-        raise Trouble(
-            ErrorCode.STORAGE_UNAVAILABLE,
-            f"none of the project's {len(facts)} files was found in {roots}: is this the right directory, and mounted?",
-        )
+    for pause in _LOOK_AGAIN_AFTER_SECONDS:
+        if all(isinstance(fact, Found) for fact in facts.values()):
+            break
+        await anyio.sleep(pause)
+        again = await look_again(draft, facts, storage)
+        facts |= again
+        if all(isinstance(fact, Missing) for fact in again.values()):
+            break
+    insist_on_one(facts, storage)
     return facts
+
+
+def insist_on_one(facts: Facts, storage: Storage) -> None:
+    """A store that was not mounted, or answers errors only, must never become an empty export.
+
+    Raises Trouble(storage_unavailable) when none of the files can be had.
+    """
+    if not facts or any(isinstance(fact, Found) for fact in facts.values()):
+        return
+    roots = ", ".join(f'{name} "{path}"' for name, path in storage.roots.items())
+    unreadable = next((fact for fact in facts.values() if isinstance(fact, Unreadable)), None)
+    what = "was found" if unreadable is None else f"could be read (one {unreadable.detail})"
+    raise Trouble(
+        ErrorCode.STORAGE_UNAVAILABLE,
+        f"none of the project's {len(facts)} files {what} in {roots}: is this the right directory, and mounted?",
+    )
 
 
 async def look_again(draft: Draft, facts: Facts, storage: Storage) -> dict[str, Fact]:

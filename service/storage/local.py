@@ -28,6 +28,15 @@ _OUTSIDE = {errno.EXDEV, errno.ELOOP}
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+# A server that does not answer, or no longer knows what it was asked for: says nothing about the file.
+_STORE_IS_AWAY = {
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENODEV,
+}
 
 
 class LocalStorage:
@@ -115,10 +124,11 @@ class LocalStorage:
                 offset += count
             self._expect(descriptor, extent.version)
 
-    def checksum(self, extent: Extent) -> int:
+    def checksum(self, extent: Extent, watch: Watch) -> int:
         checksum = 0
         for piece in self.read(extent):
             checksum = crc32(piece, checksum)
+            watch(len(piece))
         return checksum
 
     def _read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
@@ -406,6 +416,8 @@ def _source_fault(fault: OSError) -> Exception:
         return SourceMissing()
     if fault.errno in _OUTSIDE:
         return SourceUnreadable("is a link that leads outside its root")
+    if fault.errno in _STORE_IS_AWAY:
+        return _unavailable(f"a source could not be read: {fault.strerror}")
     if fault.errno in _OUR_OWN_FAULT:
         return Trouble(ErrorCode.IO_ERROR, f"a source could not be opened: {fault.strerror}")
     return SourceUnreadable(f"could not be read: {fault.strerror}")

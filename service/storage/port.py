@@ -58,7 +58,7 @@ class Storage(Protocol):
         Raises SourceMissing, SourceUnreadable: also when the file is not `extent.version`, before or after.
         """
 
-    def checksum(self, extent: Extent) -> int:
+    def checksum(self, extent: Extent, watch: Watch) -> int:
         """CRC-32 of its bytes. Raises as `read` does."""
 
     # ---- exports

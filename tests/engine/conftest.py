@@ -54,4 +54,4 @@ def own_bench(place: Path) -> Bench:
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second looks and new tries come at once."""
     monkeypatch.setattr("service.export.BACK_OFF_SECONDS", (0.01, 0.01))
-    monkeypatch.setattr("service.survey._SECOND_LOOK_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr("service.survey._LOOK_AGAIN_AFTER_SECONDS", (0.01, 0.01))

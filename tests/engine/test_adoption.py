@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from service.errors import Trouble
-from tests.engine.faulty import Call, Killed, WatchedDisk, dying, failing
+from service.errors import Interrupted, Trouble
+from service.progress import Stop
+from tests.engine.faulty import Call, Killed, WatchedDisk, before, dying, failing
 from tests.engine.workbench import FOLDER, Bench, Undisturbed, completed, noise, small_project, start, visible
 
 CLIP = "videos/004_fin_video.mp4"
@@ -119,3 +120,15 @@ def test_a_file_system_without_hard_links_to_adopt_by_is_trouble_and_not_a_broke
     with pytest.raises(Trouble):
         bench.run(start(small_project()), failing("link", ".png", errno.EPERM))
     assert visible(bench.exports) == {}
+
+
+def test_a_stop_is_obeyed_while_what_is_adopted_is_read_again(bench: Bench) -> None:
+    dies_at_the_clip(bench)
+    journal = bench.attempt(1) / "journal.jsonl"
+    journal.write_text(journal.read_text().replace('"boot":"', '"boot":"elsewhere/'))
+    stop = Stop()
+    disk = before("open_beneath", "/a-000002/tree/images/001_intro_image.png", stop.set)
+    with pytest.raises(Interrupted):
+        bench.run(start(small_project()), disk, stop)
+    assert disk.count == 1
+    assert "handed_back" in bench.journal(2)[-1]

@@ -5,12 +5,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts import ErrorCode, ExportFailed, ExportOptions, Outcome
 from service.errors import Trouble
-from tests.engine.faulty import ActingDisk, before, failing
+from tests.engine.faulty import ActingDisk, Call, WatchedDisk, before, failing
 from tests.engine.workbench import (
     FOLDER,
     Bench,
@@ -248,3 +249,32 @@ def test_on_missing_fail_decides_once_and_says_the_same_again(own_bench: Bench) 
     (own_bench.media / "2.png").write_bytes(b"too late")
     assert own_bench.run(command) == event
     assert visible(own_bench.exports) == {}
+
+
+@pytest.mark.parametrize("on_missing", ["skip", "fail"])
+def test_a_store_that_answers_errors_only_is_trouble_and_never_an_empty_export(on_missing: str, bench: Bench) -> None:
+    def refuse(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        if name == "open_beneath" and ".exports" not in arguments[1]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(*arguments)
+
+    options = ExportOptions.model_validate({"on_missing": on_missing})
+    with pytest.raises(Trouble) as trouble:
+        bench.run(start(small_project(), options=options), WatchedDisk(refuse))
+    assert trouble.value.code is ErrorCode.STORAGE_UNAVAILABLE
+    assert "Input/output error" in trouble.value.detail
+    assert bench.outcome() is None
+
+
+@pytest.mark.parametrize("fault", [errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN])
+def test_a_server_that_is_away_says_nothing_about_the_file(fault: int, bench: Bench) -> None:
+    with pytest.raises(Trouble) as trouble:
+        bench.run(start(small_project()), failing("open_beneath", "/2.png", fault))
+    assert trouble.value.code is ErrorCode.STORAGE_UNAVAILABLE
+    assert bench.outcome() is None
+
+
+def test_with_on_missing_fail_a_passing_fault_fails_nothing(bench: Bench) -> None:
+    options = ExportOptions.model_validate({"on_missing": "fail"})
+    disk = failing("open_beneath", "/2.png", errno.EIO, only={1, 2})
+    assert len(completed(bench.run(start(small_project(), options=options), disk)).omissions) == 1

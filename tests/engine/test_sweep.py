@@ -211,3 +211,13 @@ def test_drafts_of_the_dead_are_cleared_and_those_of_the_living_kept(bench: Benc
     assert list(bench.exports.rglob("*.new")) == []
     completed(bench.run(start(small_project())))
     assert visible(bench.exports) == undisturbed.tree
+
+
+def test_a_sweep_never_takes_what_was_decided_while_it_looked(bench: Bench, undisturbed: Undisturbed) -> None:
+    """It finds a dead attempt; a second one decides and dies unpublished before the sweep comes to it."""
+    dies(bench, start(small_project()), "write", "/archive.part")
+    second = before("listdir", "/a-000001", lambda: dies(bench, start(small_project()), "rename", "/a-000002/tree"))
+    swept_after(bench, 8, timedelta(days=7), second)
+    assert bench.outcome() is not None
+    swept_after(bench, 0)
+    assert visible(bench.exports) == undisturbed.tree
