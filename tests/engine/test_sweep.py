@@ -10,7 +10,7 @@ import pytest
 from contracts import Archive, ExportOptions, ExportStart
 from service.errors import Trouble
 from service.sweep import Swept, sweep
-from tests.engine.faulty import FaultyDisk, Gate, Killed, WatchedDisk, before, dying, failing, killed_at
+from tests.engine.faulty import ActingDisk, FaultyDisk, Gate, Killed, WatchedDisk, before, dying, failing, killed_at
 from tests.engine.workbench import (
     FOLDER,
     Bench,
@@ -25,6 +25,8 @@ from tests.engine.workbench import (
 
 NEVER = timedelta(days=365_000)
 RETAINED = timedelta(days=1)
+LOOKS_BEFORE_CLEARING = 4
+"""Times that a sweep lists the attempts of an abandoned export; at the last it clears those it saw."""
 
 
 def retained(export_id: str = "e1") -> ExportStart:
@@ -214,10 +216,17 @@ def test_drafts_of_the_dead_are_cleared_and_those_of_the_living_kept(bench: Benc
 
 
 def test_a_sweep_never_takes_what_was_decided_while_it_looked(bench: Bench, undisturbed: Undisturbed) -> None:
-    """It finds a dead attempt; a second one decides and dies unpublished before the sweep comes to it."""
+    """It finds a dead attempt; a second one decides and dies unpublished before the sweep comes to clearing."""
     dies(bench, start(small_project()), "write", "/archive.part")
-    second = before("listdir", "/a-000001", lambda: dies(bench, start(small_project()), "rename", "/a-000002/tree"))
-    swept_after(bench, 8, timedelta(days=7), second)
+    looks: list[bool] = []
+
+    def decide_meanwhile() -> None:
+        looks.append(bench.outcome() is None)
+        if len(looks) == LOOKS_BEFORE_CLEARING:
+            dies(bench, start(small_project()), "rename", "/a-000002/tree")
+
+    swept_after(bench, 8, timedelta(days=7), ActingDisk("listdir", "/.exports/e1", decide_meanwhile))
+    assert looks == [True] * LOOKS_BEFORE_CLEARING, "it decided at the last look before the clearing"
     assert bench.outcome() is not None
     swept_after(bench, 0)
     assert visible(bench.exports) == undisturbed.tree
