@@ -5,10 +5,11 @@ The CRC-32s are known since the copying; here they come from the manifest.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from isal.isal_zlib import crc32
 
 from service.manifest import MANIFEST
 from service.model import FOLDERS
@@ -22,10 +23,13 @@ _ROOT = "finished"
 
 def pack(folder: Path, target: Path) -> None:
     """Lays the archive out, then writes it; byte for byte the ZIP that the export had, or would have had."""
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest = (folder / MANIFEST).read_bytes()
     storage = LocalStorage({_ROOT: folder.parent}, target.parent)
     try:
-        planned = plan_zip(_entries(folder, manifest, storage), datetime.fromisoformat(manifest["requested_at"]))
+        content = json.loads(manifest)
+        crc32s = {file["name"]: int(file["crc32"], 16) for file in (*content["texts"], *content["files"])}
+        entries = _entries(folder, crc32s | {MANIFEST: crc32(manifest)}, storage)
+        planned = plan_zip(entries, datetime.fromisoformat(content["requested_at"]))
         written = storage.assemble(target.name, planned.segments, 0, lambda _: None)
     finally:
         storage.close()
@@ -33,9 +37,7 @@ def pack(folder: Path, target: Path) -> None:
         raise SystemExit(f"{target} is not what was planned")
 
 
-def _entries(folder: Path, manifest: dict[str, Any], storage: LocalStorage) -> Iterator[Entry]:
-    crc32s = {file["name"]: int(file["crc32"], 16) for file in (*manifest["texts"], *manifest["files"])}
-    crc32s[MANIFEST] = storage.checksum(_extent(folder, MANIFEST, storage))
+def _entries(folder: Path, crc32s: Mapping[str, int], storage: LocalStorage) -> Iterator[Entry]:
     for group in ("", *(f"{name}/" for name in FOLDERS.values())):
         yield Entry(f"{folder.name}/{group}")
         # In a folder the order of the names is that of the story.

@@ -44,7 +44,8 @@ class Table:
             [*_figures(result), *(ratio.cell(result, by_name.get(ratio.to)) for ratio in self.ratios)]
             for result in self.results
         ]
-        yield from (f"### {self.title}", "", *aligned([heads, *rows]), "")
+        told = [column for column in zip(heads, *rows, strict=True) if any(column[1:])]
+        yield from (f"### {self.title}", "", *aligned(list(zip(*told, strict=True))), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
+from cli import exits
+from cli.answer import answered
 from cli.errors import UsageError
 from cli.main import main
-from cli.run import EXIT_PARTIAL
+from cli.show import console
 from demo.sample import make_sample
 
 _MARK = ".made-by-export-service-demo"
@@ -17,21 +18,25 @@ _MARK = ".made-by-export-service-demo"
 
 def demonstrate(args: Namespace) -> int:
     """Exit code 0 when the sample was exported as it should be: partial, since it has two pending and one missing."""
-    console = Console(highlight=False)
     _make_empty(args.to)
     sample = make_sample(args.to / "sample")
     exports = args.to / "exports"
-    console.print(f"A sample project, media made by code: [bold]{escape(str(sample.project))}[/]\n", soft_wrap=True)
+    shown = [_say(f"A sample project, media made by code: [bold]{escape(str(sample.project))}[/]\n")]
     words = ["run", str(sample.project), "--media", str(sample.media), "--to", str(exports), "--archive", "zip"]
-    console.print(f"[dim]$ export-service {escape(' '.join(words))}[/]\n", soft_wrap=True)
+    shown.append(_say(f"[dim]$ export-service {escape(' '.join(words))}[/]\n"))
     ended = main(words)
-    checked = [_verified(console, path) for path in sorted(exports.glob("export_*"))]
-    return 0 if ended == EXIT_PARTIAL and checked == [0, 0] else 1
+    checked = [_verified(path) for path in sorted(exports.glob("export_*"))]
+    is_as_it_should_be = ended == exits.PARTIAL and checked == [exits.COMPLETE] * 2 and not any(shown)
+    return exits.COMPLETE if is_as_it_should_be else exits.FAILED
 
 
-def _verified(console: Console, path: Path) -> int:
-    console.print(f"\n[dim]$ export-service verify {escape(str(path))}[/]", soft_wrap=True)
-    return main(["verify", str(path)])
+def _verified(path: Path) -> int:
+    shown = _say(f"\n[dim]$ export-service verify {escape(str(path))}[/]")
+    return shown or main(["verify", str(path)])
+
+
+def _say(line: str) -> int:
+    return answered(exits.COMPLETE, lambda: console().print(line, soft_wrap=True))
 
 
 def _make_empty(directory: Path) -> None:

@@ -7,39 +7,34 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-
+from cli import exits
+from cli.answer import complain
 from cli.errors import UsageError
-from contracts.base import ExportId, ItemId, Moment
-from contracts.limits import MAX_SECTIONS
 
+# Nothing heavy is imported here: Ctrl-C before `main` is called is a traceback, and nobody can catch it.
 _EXTRA = "worker"
 _EXIT_CODES = "exit codes: 0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C"
 _MAX_COPIERS = 64
 _MAX_RETAIN_DAYS = 3650
-_Sections = Annotated[tuple[ItemId, ...], Field(max_length=MAX_SECTIONS)]
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command. Every expected fault is one sentence on standard error, never a traceback."""
     words = list(sys.argv[1:] if words is None else words)
     _print_whatever_comes()
-    args = _parser().parse_args(words)
-    args.words = words
     try:
-        return _carry_out(args)
+        return _carry_out(words)
     except ModuleNotFoundError as absent:
         if absent.name is None or absent.name.partition(".")[0] not in _NEEDED_BY_EXTRA:
             raise
-        _say(f"this command needs more packages: pip install 'export-service[{_EXTRA}]' (no module {absent.name!r})")
-        return 2
+        complain(
+            f"this command needs more packages: pip install 'export-service[{_EXTRA}]' (no module {absent.name!r})"
+        )
+        return exits.USAGE
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has seen enough
-        return 1
+        return exits.INTERRUPTED
 
 
 def _print_whatever_comes() -> None:
@@ -51,15 +46,25 @@ def _print_whatever_comes() -> None:
 _NEEDED_BY_EXTRA = {"anyio", "isal", "rich", "slugify", "zipstream"}
 
 
-def _carry_out(args: argparse.Namespace) -> int:
-    # A command's modules are imported when it is called: a bare install has only what `contracts` needs.
-    module, _, function = args.command.partition(":")
-    command: Callable[[argparse.Namespace], int] = getattr(import_module(module), function)
+def _carry_out(words: Sequence[str]) -> int:
+    args = _parser().parse_args(words)
+    args.words = words
+    command: Callable[[argparse.Namespace], int] = args.command
     try:
         return command(args)
     except UsageError as fault:
-        _say(str(fault))
-        return 2
+        complain(str(fault))
+        return exits.USAGE
+
+
+def _late(name: str) -> Callable[[Any], Any]:
+    """The function `module:function`, imported when it is called: a bare install has only what `contracts` needs."""
+    module, _, function = name.partition(":")
+
+    def call(given: Any) -> Any:
+        return getattr(import_module(module), function)(given)
+
+    return call
 
 
 # ---- arguments --------------------------------------------------------------------------------------------------
@@ -85,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
-    parser.set_defaults(command="cli.run:plan")
+    parser.set_defaults(command=_late("cli.run:plan"))
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +101,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--copiers", type=_up_to(_MAX_COPIERS), default=4, metavar="N", help="files copied at once (%(default)s)"
     )
-    parser.set_defaults(command="cli.run:run")
+    parser.set_defaults(command=_late("cli.run:run"))
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +110,7 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", choices=("none", "zip"), default="none", help="make a ZIP beside the folder")
     parser.add_argument("--kinds", type=_list_of("audio", "image", "video"), default=("audio", "image", "video"),
                         metavar="KIND,…", help="only these of audio, image, video")  # fmt: skip
-    parser.add_argument("--sections", type=_sections, metavar="ID,…", help="only these sections")
+    parser.add_argument("--sections", type=_late("cli.values:sections"), metavar="ID,…", help="only these sections")
     parser.add_argument("--on-missing", choices=("skip", "fail"), default="skip",
                         help="when a finished file is not there: list it and go on (%(default)s), or fail")  # fmt: skip
     parser.add_argument("--stale", choices=("include", "skip"), default="include",
@@ -114,28 +119,28 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
         "--retain-days", type=_up_to(_MAX_RETAIN_DAYS), metavar="N", help="let `sweep` remove the export after N days"
     )
     parser.add_argument(
-        "--export-id", type=_checked(TypeAdapter(ExportId)), metavar="ID", help="repeat or resume this export"
+        "--export-id", type=_late("cli.values:export_id"), metavar="ID", help="repeat or resume this export"
     )
-    parser.add_argument("--requested-at", type=_checked(TypeAdapter(Moment)), metavar="TIME",
+    parser.add_argument("--requested-at", type=_late("cli.values:moment"), metavar="TIME",
                         help="ISO 8601 with an offset; names the folder (now)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="FOLDER|ZIP", help="an export, or its archive as it was made")
-    parser.set_defaults(command="cli.verify:verify")
+    parser.set_defaults(command=_late("cli.verify:verify"))
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the exports root")
     parser.add_argument("--abandoned-after", type=_hours, default=168.0, metavar="HOURS",
                         help="clear unfinished exports that nobody touched for so long (%(default)s)")  # fmt: skip
-    parser.set_defaults(command="cli.upkeep:sweep_root")
+    parser.set_defaults(command=_late("cli.upkeep:sweep_root"))
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, default=Path("build/demo"), metavar="DIR", help="where (%(default)s)")
-    parser.set_defaults(command="cli.demonstrate:demonstrate")
+    parser.set_defaults(command=_late("cli.demonstrate:demonstrate"))
 
 
 def _up_to(most: int) -> Callable[[str], int]:
@@ -154,13 +159,6 @@ def _hours(text: str) -> float:
     return float(text)
 
 
-def _sections(text: str) -> Any:
-    try:
-        return TypeAdapter(_Sections).validate_python(text.split(","))
-    except ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of ids with commas between them") from None
-
-
 def _list_of(*words: str) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         chosen = tuple(text.split(","))
@@ -170,17 +168,3 @@ def _list_of(*words: str) -> Callable[[str], tuple[str, ...]]:
         return chosen
 
     return parse
-
-
-def _checked(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            return adapter.validate_python(text)
-        except ValidationError as fault:
-            raise argparse.ArgumentTypeError(f"{text!r}: {fault.errors()[0]['msg']}") from None
-
-    return parse
-
-
-def _say(sentence: str) -> None:
-    print(f"export-service: {sentence}", file=sys.stderr)  # noqa: T201 - told to a person

@@ -13,15 +13,26 @@ from signal import SIGINT, SIGTERM
 import anyio
 from rich.console import Console
 
+from cli import exits
+from cli.answer import answered
 from cli.errors import UsageError
 from cli.projects import read_project
-from cli.show import NamedSize, folder_tree, progress_bar, show_completed, show_omissions, show_warnings
+from cli.show import (
+    NamedSize,
+    console,
+    counted,
+    folder_tree,
+    progress_bar,
+    show_completed,
+    show_omissions,
+    show_warnings,
+)
 from contracts import ExportCompleted, ExportOptions, ExportStart, Outcome, Project, Stage, Terminal
 from service.errors import ExportError, Interrupted, Trouble
 from service.export import Workshop, export
 from service.ledger import Ledger
 from service.model import Plan
-from service.naming import folder_name
+from service.naming import folder_name, one_line
 from service.outcome import error_of
 from service.packing import archive_size_bytes
 from service.plan import plan_export
@@ -31,9 +42,7 @@ from service.settle import settle
 from service.storage.local import LocalStorage
 from service.survey import survey
 
-EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL = 0, 1, 2, 3
-EXIT_INTERRUPTED = 130
-"""As a shell reports a program that Ctrl-C ended."""
+_IDS_SHOWN = 10
 
 
 def command_from(args: Namespace) -> tuple[ExportStart, Project]:
@@ -41,6 +50,7 @@ def command_from(args: Namespace) -> tuple[ExportStart, Project]:
     if not args.media.is_dir():
         raise UsageError(f"--media {args.media}: {'not a directory' if args.media.exists() else 'no such directory'}")
     project = read_project(args.project)
+    _refuse_unknown_sections(args.sections or (), project)
     asked = {
         "archive": args.archive,
         "include": {"kinds": args.kinds, "sections": args.sections},
@@ -57,24 +67,41 @@ def command_from(args: Namespace) -> tuple[ExportStart, Project]:
     return command, project
 
 
+def _refuse_unknown_sections(chosen: Sequence[str], project: Project) -> None:
+    ids = [section.id for section in project.sections if section.id is not None]
+    unknown = [one for one in chosen if one not in set(ids)]
+    if not unknown:
+        return
+    if not ids:
+        raise UsageError("--sections: no section of this project has an id, so none can be chosen")
+    raise UsageError(f"--sections: there is no {_listed(unknown)}; there are {_listed(ids)}")
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = len(ids) - _IDS_SHOWN
+    shown = ", ".join(f'"{one_line(one)}"' for one in ids[:_IDS_SHOWN])
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
 # ---- plan -------------------------------------------------------------------------------------------------------
 
 
 def plan(args: Namespace) -> int:
     """Shows what `run` would export; changes nothing."""
     command, project = command_from(args)
-    storage = LocalStorage({MEDIA: args.media}, Path("/nonexistent"))
+    # Planning writes nothing: what stands in for the exports root is never touched.
+    storage = LocalStorage({MEDIA: args.media}, args.media)
     try:
         planned = anyio.run(_planned, command, project, storage)
     except ExportError as reason:
         return _say_failed(args, command, reason)
     finally:
         storage.close()
-    if args.json:
-        print(json.dumps(_plan_as_json(planned)))  # noqa: T201 - the answer
-    else:
-        _show_plan(planned)
-    return EXIT_COMPLETE if planned.outcome is Outcome.COMPLETE else EXIT_PARTIAL
+    return answered(_exit_code(planned.outcome), lambda: _show_plan(args, planned))
+
+
+def _exit_code(outcome: Outcome) -> int:
+    return exits.COMPLETE if outcome is Outcome.COMPLETE else exits.PARTIAL
 
 
 async def _planned(command: ExportStart, project: Project, storage: LocalStorage) -> Plan:
@@ -82,14 +109,18 @@ async def _planned(command: ExportStart, project: Project, storage: LocalStorage
     return settle(draft, await survey(draft, storage))
 
 
-def _show_plan(planned: Plan) -> None:
-    console = Console(highlight=False)
-    console.print(folder_tree(planned.draft.folder, [(copy.name, copy.size_bytes) for copy in planned.copies]))
-    console.print(f"[dim]and script.txt, manifest.json; as a ZIP {archive_size_bytes(planned):,} bytes[/]\n")
+def _show_plan(args: Namespace, planned: Plan) -> None:
+    if args.json:
+        _print(json.dumps(_plan_as_json(planned)))
+        return
+    out = console()
+    out.print(folder_tree(planned.draft.folder, [(copy.name, copy.size_bytes) for copy in planned.copies]))
+    out.print(f"[dim]and script.txt, manifest.json; as a ZIP {archive_size_bytes(planned):,} bytes[/]\n")
     omissions = [omission.as_message() for omission in planned.omissions]
-    show_omissions(console, omissions, len(omissions))
-    show_warnings(console, planned.warnings)
-    console.print(f"[bold]{planned.outcome.value}[/]  {len(planned.copies)} files, {planned.size_bytes:,} bytes")
+    show_omissions(out, omissions, len(omissions))
+    show_warnings(out, planned.warnings)
+    files = counted(len(planned.copies), "file")
+    out.print(f"[bold]{planned.outcome.value}[/]  {files}, {planned.size_bytes:,} bytes")
 
 
 def _plan_as_json(planned: Plan) -> dict[str, object]:
@@ -116,14 +147,15 @@ def run(args: Namespace) -> int:
     storage = LocalStorage({MEDIA: args.media}, args.to)
     try:
         event = anyio.run(_run, command, project, storage, args)
+        absent = _absent(event, Ledger(storage), args.to)
     except ExportError as reason:
         return _say_failed(args, command, reason)
     except Interrupted:
         _say(f"Stopped. What is finished is kept; go on with:\n  {resume_line(args, command)}")
-        return EXIT_INTERRUPTED
+        return exits.INTERRUPTED
     finally:
         storage.close()
-    return _answer(args, event)
+    return _answer(args, event, absent)
 
 
 def _make_root(directory: Path) -> None:
@@ -167,17 +199,45 @@ async def _stop_at_a_signal(stop: Stop) -> None:
             return
 
 
-def _answer(args: Namespace, event: Terminal) -> int:
-    if args.json:
-        print(event.model_dump_json(exclude_none=True))  # noqa: T201 - the answer
-    elif isinstance(event, ExportCompleted):
-        folder = args.to / event.folder.name
-        show_completed(Console(highlight=False), event, _files_of(folder), str(folder))
-    else:
-        _say(f"{event.error.title}: {event.error.detail}")
+def _absent(event: Terminal, ledger: Ledger, root: Path) -> str | None:
+    """Of an export that was made before and is told again: that it is no longer there, in a sentence."""
     if not isinstance(event, ExportCompleted):
-        return EXIT_FAILED
-    return EXIT_COMPLETE if event.outcome is Outcome.COMPLETE else EXIT_PARTIAL
+        return None
+    if not (root / event.folder.name).is_dir():
+        what = "it is"
+    elif event.archive and not (root / event.archive.name).is_file():
+        what = "its ZIP is"
+    else:
+        return None
+    moment = event.at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
+    why = ledger.gone(event.export_id)
+    reason = f" ({why})" if why else ""
+    return (
+        f"This export was made at {moment} UTC, and {what} no longer there{reason}; for a new one leave out --export-id"
+    )
+
+
+def _answer(args: Namespace, event: Terminal, absent: str | None) -> int:
+    if args.json:
+        code = answered(exits.COMPLETE, lambda: _print(event.model_dump_json()))
+        return _say_absent(absent) if absent else code or _exit_code_of(event)
+    if not isinstance(event, ExportCompleted):
+        _say(f"{event.error.title}: {event.error.detail}")
+        return exits.FAILED
+    if absent:
+        return _say_absent(absent)
+    folder = args.to / event.folder.name
+    files = _files_of(folder)
+    return answered(_exit_code_of(event), lambda: show_completed(console(), event, files, str(folder)))
+
+
+def _say_absent(sentence: str) -> int:
+    _say(sentence)
+    return exits.FAILED
+
+
+def _exit_code_of(event: Terminal) -> int:
+    return _exit_code(event.outcome) if isinstance(event, ExportCompleted) else exits.FAILED
 
 
 def _files_of(folder: Path) -> Sequence[NamedSize]:
@@ -188,19 +248,25 @@ def _files_of(folder: Path) -> Sequence[NamedSize]:
 def _say_failed(args: Namespace, command: ExportStart, reason: ExportError) -> int:
     error = error_of(reason, Stage.PLANNING)
     if args.json:
-        print(json.dumps({"export_id": command.export_id, "error": error.model_dump(mode="json")}))  # noqa: T201
+        body = json.dumps({"export_id": command.export_id, "error": error.model_dump(mode="json")})
+        answered(exits.FAILED, lambda: _print(body))
     else:
         _say(f"{error.title}: {error.detail}")
     if isinstance(reason, Trouble) and "to" in args:
         _say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
-    return EXIT_FAILED
+    return exits.FAILED
 
 
 def resume_line(args: Namespace, command: ExportStart) -> str:
-    """The command that goes on with this export: the same arguments, and its id."""
+    """The command that goes on with this export: called in the same way, with the same arguments, and its id."""
     known = [] if args.export_id else ["--export-id", command.export_id]
     name, *rest = args.words  # the id comes first: what follows a "--" would be no option
-    return shlex.join(["export-service", name, *known, *rest])
+    called_as = sys.argv[0] if "/" in sys.argv[0] else "export-service"
+    return shlex.join([called_as, name, *known, *rest])
+
+
+def _print(answer: str) -> None:
+    print(answer)  # noqa: T201 - the answer
 
 
 def _say(sentence: str) -> None:

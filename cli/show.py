@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from contracts import ExportCompleted, ExportProgress, OmittedAsset, Outcome, Stage
+from contracts import ExportCompleted, ExportProgress, OmittedAsset, Outcome, Reason, Stage
 from service.naming import one_line
 from service.progress import Report
 
@@ -22,6 +22,25 @@ _OUTCOME_STYLES = {Outcome.COMPLETE: "green", Outcome.PARTIAL: "yellow", Outcome
 
 NamedSize = tuple[str, int]
 """A file's name in the folder, and its size in bytes."""
+
+
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the process, with its own exit code
+
+
+def console() -> Console:
+    """Standard output, as it is now."""
+    return _Output(highlight=False)
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of them.
+
+    >>> counted(1, "file"), counted(1_200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class _Pace(ProgressColumn):
@@ -74,25 +93,28 @@ def show_completed(console: Console, event: ExportCompleted, files: Sequence[Nam
     show_omissions(console, event.omissions, event.omissions_total)
     show_warnings(console, event.warnings)
     style = _OUTCOME_STYLES[event.outcome]
-    console.print(f"[bold {style}]{event.outcome.value}[/]  {_counts(event)}  {_speed(event)}")
+    console.print(f"[bold {style}]{event.outcome.value}[/]  {_counts(event)}  {_speed(event)}", soft_wrap=True)
     console.print(f"[dim]in[/] {escape(where)}", soft_wrap=True)
+    console.print(f"[dim]export id {event.export_id}[/]", soft_wrap=True)
 
 
 def folder_tree(name: str, files: Sequence[NamedSize]) -> Tree:
     """The folder as a file manager would show it; of a long list the beginning and the end."""
-    total = sum(size for _, size in files)
-    tree = Tree(f"[bold]{escape(name)}[/]/  [dim]{len(files)} files, {decimal(total)}[/]", guide_style="dim")
+    tree = Tree(f"[bold]{escape(name)}[/]/  [dim]{_sum(files)}[/]", guide_style="dim")
     folders: dict[str, list[NamedSize]] = {"audio": [], "images": [], "videos": [], "": []}
     for path, size in files:
         folder, _, file = path.rpartition("/")
         folders[folder].append((file, size))
     for folder, inside in folders.items():
-        total = sum(size for _, size in inside)
-        label = f"[bold]{folder}[/]/  [dim]{len(inside)} files, {decimal(total)}[/]"
+        label = f"[bold]{folder}[/]/  [dim]{_sum(inside)}[/]" if inside else f"[dim]{folder}/  empty[/]"
         branch = tree.add(label) if folder else tree
         for line in _shortened([f"{escape(file)}  [dim]{decimal(size)}[/]" for file, size in inside]):
             branch.add(line)
     return tree
+
+
+def _sum(files: Sequence[NamedSize]) -> str:
+    return f"{counted(len(files), 'file')}, {decimal(sum(size for _, size in files))}"
 
 
 def _shortened(lines: list[str]) -> list[str]:
@@ -103,21 +125,39 @@ def _shortened(lines: list[str]) -> list[str]:
 
 
 def show_omissions(console: Console, omissions: Sequence[OmittedAsset], total: int) -> None:
-    """Every asset that is not there, with its reason; of a long list the beginning and the sums."""
+    """Every asset that has no file, with its reason; of a long list the beginning and the sums.
+
+    `omissions` may be the first ones only of `total`. Then nobody knows how many of the rest can be heard all the same.
+    """
+    if total > len(omissions):
+        _show_omitted(console, "Not in the export as files of their own", omissions, total)
+        return
+    inside = [omitted for omitted in omissions if omitted.reason is Reason.IN_SECTION_AUDIO]
+    absent = [omitted for omitted in omissions if omitted.reason is not Reason.IN_SECTION_AUDIO]
+    _show_omitted(console, "Not in the export", absent, len(absent))
+    _show_omitted(console, "Inside the section's narration", inside, len(inside))
+
+
+def _show_omitted(console: Console, heading: str, omissions: Sequence[OmittedAsset], total: int) -> None:
     if not total:
         return
-    table = Table(title=f"Not in the export: {total}", title_justify="left", title_style="bold yellow", box=None)
-    for heading in ("sentence", "kind", "reason", ""):
-        table.add_column(heading, style="dim" if not heading else None, header_style="dim")
-    for left_out in omissions[:_OMISSIONS_SHOWN]:
-        table.add_row(str(left_out.seq), left_out.kind, left_out.reason, escape(one_line(left_out.detail or "")))
+    table = Table(title=f"{heading}: {total:,}", title_justify="left", title_style="bold yellow", box=None)
+    for column in ("sentence", "kind", "reason", ""):
+        table.add_column(column, style="dim" if not column else None, header_style="dim")
+    for omitted in omissions[:_OMISSIONS_SHOWN]:
+        table.add_row(str(omitted.seq), omitted.kind, omitted.reason, _detail(omitted))
     console.print(table)
     if total > _OMISSIONS_SHOWN:
-        sums = Counter(left_out.reason for left_out in omissions)
-        console.print(
-            f"[dim]  … and {total - _OMISSIONS_SHOWN} more; {_sums(sums.items())}. All are in manifest.json.[/]"
-        )
+        sums = Counter(omitted.reason for omitted in omissions)
+        by_reason = f" ({_sums(sums.items())})" if total == len(omissions) else ""
+        more = total - min(len(omissions), _OMISSIONS_SHOWN)
+        console.print(f"[dim]  … and {more:,} more{by_reason}. All are in manifest.json.[/]")
     console.print()
+
+
+def _detail(omitted: OmittedAsset) -> str:
+    # What was left out by choice was chosen by whoever reads this.
+    return "" if omitted.reason is Reason.EXCLUDED else escape(one_line(omitted.detail or ""))
 
 
 def _sums(sums: Iterable[tuple[str, int]]) -> str:
@@ -138,9 +178,16 @@ def _counts(event: ExportCompleted) -> str:
 def _speed(event: ExportCompleted) -> str:
     seconds = sum(event.timings_seconds.values())
     moved = event.folder.size_bytes + (event.archive.size_bytes if event.archive else 0)
+    parts = [f"{decimal(moved)} in {seconds:.1f} s"]
+    if event.archive:
+        parts.append("folder and ZIP")
     copying = event.timings_seconds.get(Stage.COPYING, 0)
-    pace = f"; copied at {decimal(int(event.folder.size_bytes / copying))}/s" if copying else ""
-    return f"[dim]{decimal(moved)} in {seconds:.1f} s{pace}[/]"
+    # Later attempts adopt what earlier ones copied; how much of it, the event does not say.
+    if event.attempt > 1:
+        parts[0] += f" of attempt {event.attempt}"
+    elif copying:
+        parts.append(f"media copied at {decimal(int(event.folder.size_bytes / copying))}/s")
+    return f"[dim]{'; '.join(parts)}[/]"
 
 
 def _duration(seconds: int) -> str:

@@ -3,13 +3,15 @@
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 
-from rich.console import Console
-
+from cli import exits
+from cli.answer import answered, complain
 from cli.errors import UsageError
+from cli.show import console, counted
+from contracts import ErrorCode
 from service.errors import Trouble
 from service.ledger import Ledger
 from service.storage.local import LocalStorage
-from service.sweep import sweep
+from service.sweep import Swept, sweep
 
 
 def sweep_root(args: Namespace) -> int:
@@ -18,14 +20,29 @@ def sweep_root(args: Namespace) -> int:
         raise UsageError(f"--to {args.to}: no such directory")
     storage = LocalStorage({}, args.to)
     try:
+        _open(args, Ledger(storage))
         swept = sweep(Ledger(storage), datetime.now(UTC), timedelta(hours=args.abandoned_after))
     except Trouble as trouble:
-        raise UsageError(f"--to {args.to}: {trouble.detail}") from None
+        complain(f"--to {args.to}: {trouble.detail}")
+        return exits.FAILED
     finally:
         storage.close()
-    console = Console(highlight=False)
-    console.print(f"published {len(swept.published)} that were decided and not yet visible")
-    console.print(f"withdrew  {len(swept.expired)} that had expired")
-    console.print(f"cleared   {len(swept.cleared)} of files that attempts had left")
-    console.print(f"forgot    {len(swept.forgotten)} that expired long ago")
-    return 0
+    return answered(exits.COMPLETE, lambda: _show(swept))
+
+
+def _open(args: Namespace, ledger: Ledger) -> None:
+    """Raises UsageError for a directory that is no exports root."""
+    try:
+        ledger.open()
+    except Trouble as trouble:
+        if trouble.code is not ErrorCode.STORAGE_UNAVAILABLE:
+            raise
+        raise UsageError(f"--to {args.to}: {trouble.detail}") from None
+
+
+def _show(swept: Swept) -> None:
+    out = console()
+    out.print(f"published {counted(len(swept.published), 'export')} decided and not yet visible")
+    out.print(f"withdrew  {counted(len(swept.expired), 'expired export')}")
+    out.print(f"cleared   {counted(len(swept.cleared), 'interrupted export')}")
+    out.print(f"forgot    {counted(len(swept.forgotten), 'export')} that expired long ago")

@@ -6,27 +6,30 @@ Trusts nothing that it reads: a manifest only names files to compare, and no lin
 import errno
 import zipfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Annotated, NamedTuple
 
 from isal.isal_zlib import crc32
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from rich.console import Console
 from rich.markup import escape
 
+from cli import exits
+from cli.answer import answered
 from cli.errors import UsageError
 from cli.projects import first_fault
+from cli.show import console
 from contracts.base import Bytes, Moment
+from service.manifest import MANIFEST
+from service.model import FOLDERS
 from service.naming import one_line
+from service.packing import names_in_order
 from service.segments import Extent, Version
 from service.streaming_zip import Entry, ZipPlan, plan_zip
 
-MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1024**3
 """300,000 files with the longest references that the contract allows."""
 
-_FOLDERS = ("audio", "images", "videos")
 _CHUNK_BYTES = 1024 * 1024
 # What zipfile raises for an archive that is damaged, encrypted, or of a newer kind than it knows.
 _NO_WHOLE_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError)
@@ -50,13 +53,16 @@ def verify(args: Namespace) -> int:
         differences = list(verify_folder(path) if path.is_dir() else verify_archive(path))
     except OSError as fault:
         raise UsageError(f"{fault.filename or path}: {(fault.strerror or 'cannot be read').lower()}") from None
-    console = Console(highlight=False)
+    return answered(exits.FAILED if differences else exits.COMPLETE, lambda: _show(path, differences))
+
+
+def _show(path: Path, differences: Sequence[str]) -> None:
+    out = console()
     for difference in differences:
-        console.print(f"[red]differs[/] {escape(one_line(difference))}", soft_wrap=True)
+        out.print(f"[red]differs[/] {escape(one_line(difference))}", soft_wrap=True)
     if not differences:
-        whole = f"{escape(str(path))}: every file has the size and CRC-32 that its manifest says"
-        console.print(f"[green]whole[/]  {whole}", soft_wrap=True)
-    return 1 if differences else 0
+        out.print(f"[green]whole[/]  {escape(str(path))}", soft_wrap=True)
+        out.print("       every file has the size and CRC-32 that its manifest says", soft_wrap=True)
 
 
 # ---- a folder
@@ -75,7 +81,7 @@ def verify_folder(folder: Path) -> Iterator[str]:
 
 
 def _differences_in(folder: Path, planned: Mapping[str, Sums]) -> Iterator[str]:
-    yield from (f"{name}/: is missing" for name in _FOLDERS if not _is_own_directory(folder / name))
+    yield from (f"{name}/: is missing" for name in FOLDERS.values() if not _is_own_directory(folder / name))
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not _is_own_directory(path)}
     found.pop(MANIFEST)
     yield from _names_that_differ(set(planned), set(found))
@@ -109,7 +115,7 @@ def verify_archive(path: Path) -> Iterator[str]:
         yield manifest
         return
     sums = {**manifest.sums, MANIFEST: Sums(len(opened.manifest), crc32(opened.manifest))}
-    folders = {f"{folder}/" for folder in _FOLDERS}
+    folders = {f"{folder}/" for folder in FOLDERS.values()}
     differing = [*_names_that_differ({"", *folders, *sums}, opened.names)]
     if differing:
         yield from differing
@@ -154,14 +160,10 @@ def _opened(path: Path) -> _Opened | str:
 
 
 def _layout(top: str, manifest: "_Manifest", sums: Mapping[str, Sums]) -> ZipPlan:
-    """The archive as the export laid it out: texts, audio, images, videos, each in the manifest's order."""
-    texts = sorted([MANIFEST, *(text.name for text in manifest.texts)])
-    media = [
-        name
-        for folder in _FOLDERS
-        for name in [f"{folder}/", *(file.name for file in manifest.files if file.name.startswith(f"{folder}/"))]
-    ]
-    return plan_zip((_entry(top, name, sums.get(name)) for name in ["", *texts, *media]), manifest.requested_at)
+    """The archive as the export laid it out."""
+    texts = [MANIFEST, *(text.name for text in manifest.texts)]
+    names = names_in_order(texts, (file.name for file in manifest.files))
+    return plan_zip((_entry(top, name, sums.get(name)) for name in names), manifest.requested_at)
 
 
 def _entry(top: str, name: str, sums: Sums | None) -> Entry:
@@ -188,22 +190,29 @@ def _bytes_that_differ(file: IO[bytes], plan: ZipPlan, sums: Mapping[str, Sums])
 # ---- the manifest, and what is compared with it
 
 
-class _Named(BaseModel):
+_NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}"
+
+
+class _Text(BaseModel):
     """A file as the manifest lists it. Names that the service never gives are refused."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
-    name: Annotated[str, StringConstraints(pattern=r"^((audio|images|videos)/)?[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$")]
+    name: Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
     size_bytes: Bytes
     crc32: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+
+
+class _Media(_Text):
+    name: Annotated[str, StringConstraints(pattern=f"^({'|'.join(FOLDERS.values())})/{_NAME}$")]
 
 
 class _Manifest(BaseModel):
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
     requested_at: Moment
-    files: tuple[_Named, ...]
-    texts: tuple[_Named, ...]
+    files: tuple[_Media, ...]
+    texts: tuple[_Text, ...]
 
     @property
     def sums(self) -> dict[str, Sums]:

@@ -28,20 +28,25 @@ def frame_ranges(wav: Wav, cuts: Sequence[Cut], sentences: int) -> list[tuple[in
     """
     ranges: list[tuple[int, int]] = []
     for cut, after in zip_longest(cuts, cuts[1:]):
-        start, stop = frame_at(cut.start_ms, wav.sample_rate_hz), _stop(wav, cut, after, sentences)
+        start, stop = _start(wav, cut), _stop(wav, cut, after, sentences)
         if not start < stop <= wav.frames:
+            misfit = after if after is not None and start < wav.frames < stop == _start(wav, after) else cut
             raise NotCuttable(
-                f"the part from {cut.start_ms} to {cut.end_ms} ms does not fit between its neighbours "
+                f"the part from {misfit.start_ms} to {misfit.end_ms} ms does not fit between its neighbours "
                 f"in {wav.duration_ms} ms of narration"
             )
         ranges.append((0 if cut.position == 0 else start, stop))
     return ranges
 
 
+def _start(wav: Wav, cut: Cut) -> int:
+    return frame_at(cut.start_ms, wav.sample_rate_hz)
+
+
 def _stop(wav: Wav, cut: Cut, after: Cut | None, sentences: int) -> int:
     if after is None:
         return wav.frames if cut.position == sentences - 1 else _end(wav, cut)
-    next_start = frame_at(after.start_ms, wav.sample_rate_hz)
+    next_start = _start(wav, after)
     return next_start if after.position == cut.position + 1 else min(_end(wav, cut), next_start)
 
 

@@ -1,9 +1,9 @@
 """The archive of an export: its entries in their one order, and its layout before and after the copying. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from service.manifest import MANIFEST, write_manifest
-from service.model import FOLDERS, Copy, Plan, Written
+from service.model import FOLDERS, Plan, Written
 from service.script import write_script
 from service.segments import Extent, Version
 from service.streaming_zip import Entry, ZipPlan, plan_zip
@@ -33,18 +33,28 @@ def archive_size_bytes(plan: Plan) -> int:
     return lay_out(plan, media, {**texts, MANIFEST: manifest}, nowhere).size_bytes
 
 
+def names_in_order(texts: Iterable[str], media: Iterable[str]) -> Iterator[str]:
+    """Everything in an archive's top folder, after that folder itself (an empty name): texts, audio, images, videos.
+
+    Media stay in the order in which they come, the story's. The name of a folder ends in a slash.
+    """
+    yield ""
+    yield from sorted(texts)
+    by_folder: dict[str, list[str]] = {folder: [] for folder in FOLDERS.values()}
+    for name in media:
+        by_folder[name.partition("/")[0]].append(name)
+    for folder, names in by_folder.items():
+        yield f"{folder}/"
+        yield from names
+
+
 def _entries(
     plan: Plan, media: Mapping[str, Written], texts: Mapping[str, Written], extent: Callable[[str], Extent]
 ) -> Iterator[Entry]:
-    """The folder is the single top entry; in it texts, audio, images, videos, each in story order."""
     top = plan.draft.folder
-    yield Entry(f"{top}/")
-    for name in sorted(texts):
-        yield Entry(f"{top}/{name}", extent(name), texts[name].crc32)
-    by_folder: dict[str, list[Copy]] = {folder: [] for folder in FOLDERS.values()}
-    for copy in plan.copies:
-        by_folder[FOLDERS[copy.spot.kind]].append(copy)
-    for folder, copies in by_folder.items():
-        yield Entry(f"{top}/{folder}/")
-        for copy in copies:
-            yield Entry(f"{top}/{copy.name}", extent(copy.name), media[copy.name].crc32)
+    files = {**texts, **media}
+    for name in names_in_order(texts, (copy.name for copy in plan.copies)):
+        if name in files:
+            yield Entry(f"{top}/{name}", extent(name), files[name].crc32)
+        else:
+            yield Entry(f"{top}/{name}")

@@ -1,5 +1,6 @@
 """`script.txt`: every sentence under its section's header, numbered like the files. Pure."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -70,7 +71,18 @@ def _notes(plan: Plan) -> dict[int, list[str]]:
 
 def _underlined(title: str, rule: str) -> Iterator[str]:
     yield title
-    yield rule * min(max(len(title), 3), 72)
+    yield rule * min(max(_columns(title), 3), 72)
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal or an editor shows it: ideographs and emoji take two columns, marks and joiners none."""
+    return sum(map(_columns_of, text))
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def _counted(count: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from cli.main import main
 
@@ -40,7 +41,7 @@ class Said(NamedTuple):
 def call(*words: str | Path) -> Said:
     """Calls the command within this process; an exception that comes out of it fails the test."""
     out, err = _stream(), _stream()
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", ["export-service"]):
         try:
             code = main([str(word) for word in words])
         except SystemExit as end:  # argparse's way to refuse arguments

@@ -196,3 +196,55 @@ def test_the_id_of_an_export_with_other_options_is_refused(desk: Desk) -> None:
     desk.run("--export-id", "e1")
     said = desk.run("--export-id", "e1", "--archive", "zip")
     assert (said.code, said.sentence.endswith("with other options")) == (1, True)
+
+
+# ---- in a person's terms
+
+
+def test_a_section_that_is_not_there_is_refused_with_those_that_are(desk: Desk) -> None:
+    said = desk.plan("--sections", "a,elsewhere")
+    assert said.code == 2
+    assert said.sentence.startswith('export-service: --sections: there is no "elsewhere"; there are "a", ')
+
+
+def test_of_many_sections_the_first_ten_are_named(desk: Desk) -> None:
+    desk.project.write_text(json.dumps({"id": "p", "sections": [{"id": f"s{at}"} for at in range(12)]}))
+    assert desk.plan("--sections", "x").sentence.endswith('"s9" and 2 more')
+
+
+def test_a_section_without_an_id_cannot_be_chosen(desk: Desk) -> None:
+    desk.project.write_text('{"id": "p", "sections": [{"title": "a"}]}')
+    said = desk.run("--sections", "a")
+    assert (said.code, said.sentence.endswith("no section of this project has an id, so none can be chosen")) == (
+        2,
+        True,
+    )
+
+
+def test_a_time_without_an_offset_is_answered_with_an_example(desk: Desk) -> None:
+    said = desk.plan("--requested-at", "2026-11-23T18:42:20")
+    assert "has no offset; write it with an offset, such as 2026-11-23T18:42:20Z" in said.sentence
+
+
+PLAIN = {
+    "a project's id": ({"id": "a/b"}, "id: may hold no slash, backslash or control character, and more than dots"),
+    "an asset that is a word": (
+        {"sections": [{}, {"sentences": [{"image": "a.png"}]}]},
+        "sections.1.sentences.0.image: must be a JSON object (section 2, sentence 1 of it)",
+    ),
+    "a field of an asset": (
+        {"sections": [{"sentences": [{"image": {"status": "completed", "uri": ""}}]}]},
+        "sections.0.sentences.0.image.uri: may hold 1 to 2,048 characters, none of them a control character (section",
+    ),
+    "a section": ({"sections": [{"id": ""}]}, "sections.0.id: may hold 1 to 128 characters"),
+}
+
+
+@pytest.mark.parametrize(("part", "complaint"), PLAIN.values(), ids=PLAIN)
+def test_a_fault_of_a_project_is_told_in_plain_words(part: dict[str, Any], complaint: str, desk: Desk) -> None:
+    desk.project.write_text(json.dumps({"id": "p", "sections": [], **part}))
+    assert f"{desk.project}: {complaint}" in desk.plan().sentence
+
+
+def test_an_export_id_in_capitals_is_answered_with_what_it_may_hold() -> None:
+    assert "may hold a to z, 0 to 9 and dashes only" in call("plan", "p", "--media", ".", "--export-id", "E").sentence

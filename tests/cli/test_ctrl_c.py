@@ -1,10 +1,10 @@
 """Ctrl-C in the middle of a copy: the command ends at once and says how to go on, and that very line does."""
 
 import filecmp
-import os
 import shlex
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -76,17 +76,13 @@ def test_what_is_stopped_half_way_goes_on_with_the_printed_line(sign: signal.Sig
 
     kept = next(exports.glob(".exports/*/a-000001/tree/images/*"))
     inode = kept.stat().st_ino
-    assert subprocess.run(["sh", "-c", line], env=with_our_path(), capture_output=True, check=False).returncode == 0
+    assert subprocess.run(["sh", "-c", line], capture_output=True, check=False).returncode == 0
     (image,) = exports.glob("export_p_*/images/*")
     assert image.stat().st_ino == inode  # it was not copied again
 
     (export_id,) = (path.name for path in (exports / ".exports").iterdir() if (path / "outcome.json").exists())
     call(*run_words(memory_disk, "undisturbed"), "--export-id", export_id)
     assert_equal(exports, memory_disk / "undisturbed")
-
-
-def with_our_path() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(EXPORT_SERVICE).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def assert_equal(one: Path, other: Path) -> None:
@@ -109,3 +105,19 @@ def test_the_printed_line_holds_for_arguments_behind_two_dashes_too(desk: Desk) 
     command, *rest = shlex.split(line)
     assert command == "export-service"
     assert call(*rest).code == 3
+
+
+def test_ctrl_c_while_a_command_is_being_loaded_ends_without_a_traceback(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.main.import_module", interrupt)
+    assert desk.run() == (130, "", "")
+
+
+def test_the_command_can_catch_ctrl_c_before_anything_heavy_is_loaded() -> None:
+    heavy = "import cli.main, sys; print({'pydantic', 'anyio', 'rich'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,14 +1,22 @@
 """What `plan` and `run` promise: their answers, and their exit codes."""
 
 import json
+import shlex
+import shutil
 import subprocess
+from io import StringIO
 from pathlib import Path
 
+import jsonschema
 import pytest
+from rich.console import Console
 
+from cli.show import show_completed
 from contracts import ExportCompleted, ExportFailed
 from tests.cli.command import EXPORT_SERVICE
 from tests.cli.conftest import Desk
+
+SCHEMAS = Path(__file__).parents[2] / "contracts" / "schemas"
 
 
 def everything_in(directory: Path) -> dict[str, tuple[int, int]]:
@@ -165,3 +173,100 @@ def test_a_reader_that_has_seen_enough_is_no_fault(desk: Desk) -> None:
     line = f"{EXPORT_SERVICE} plan {desk.project} --media {desk.media} | true"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("more", ["", "--json"])
+def test_a_reader_who_leaves_early_does_not_change_how_an_export_ended(more: str, desk: Desk) -> None:
+    line = f"({EXPORT_SERVICE} {shlex.join(desk.words())} {more}; echo $? >&2) | true"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.stderr == "3\n"
+
+
+@pytest.mark.parametrize("more", ["", "--json"])
+def test_an_answer_that_cannot_be_printed_is_told_in_one_sentence(more: str, desk: Desk) -> None:
+    line = f"{EXPORT_SERVICE} {shlex.join(desk.words())} {more} >/dev/full"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "export-service: the answer cannot be printed: no space left on device\n"
+
+
+# ---- an export that was made before
+
+
+def without_its_folder(desk: Desk) -> None:
+    desk.run("--export-id", "e1", "--archive", "zip")
+    shutil.rmtree(next(desk.exports.glob("export_*Z")))
+
+
+def test_an_export_whose_folder_was_removed_is_no_success(desk: Desk) -> None:
+    without_its_folder(desk)
+    said = desk.run("--export-id", "e1", "--archive", "zip")
+    assert said.code == 1
+    assert said.sentence.startswith("This export was made at 20")
+    assert said.sentence.endswith(" UTC, and it is no longer there; for a new one leave out --export-id")
+
+
+def test_an_export_whose_folder_was_removed_is_told_as_json_all_the_same(desk: Desk) -> None:
+    without_its_folder(desk)
+    said = desk.run("--export-id", "e1", "--archive", "zip", "--json")
+    assert (said.code, said.json["export_id"]) == (1, "e1")
+    assert "it is no longer there" in said.err
+
+
+def test_an_export_whose_zip_was_removed_is_no_success(desk: Desk) -> None:
+    desk.run("--export-id", "e1", "--archive", "zip")
+    next(desk.exports.glob("*.zip")).unlink()
+    said = desk.run("--export-id", "e1", "--archive", "zip")
+    assert (said.code, "and its ZIP is no longer there" in said.sentence) == (1, True)
+
+
+def test_an_export_that_expired_is_told_so(desk: Desk) -> None:
+    desk.run("--export-id", "e1")
+    (desk.exports / ".exports" / "e1" / "gone.json").write_text('{"reason": "expired"}')
+    shutil.rmtree(next(desk.exports.glob("export_*")))
+    assert "it is no longer there (expired)" in desk.run("--export-id", "e1").sentence
+
+
+# ---- what is printed
+
+
+@pytest.mark.parametrize(("more", "type_"), [([], "export.completed"), (["--on-missing", "fail"], "export.failed")])
+def test_the_event_as_json_is_what_the_contract_s_schema_says(more: list[str], type_: str, desk: Desk) -> None:
+    (desk.media / "2.png").unlink()
+    schema = json.loads((SCHEMAS / f"{type_}.json").read_bytes())
+    jsonschema.validate(desk.run(*more, "--json").json, schema)
+
+
+def test_a_run_ends_with_the_id_that_repeats_it(desk: Desk) -> None:
+    assert desk.run("--export-id", "e1").out.endswith("\nexport id e1\n")
+
+
+def test_one_file_is_one_file_and_a_folder_without_any_is_empty(desk: Desk) -> None:
+    shown = desk.plan("--kinds", "video").out
+    assert "videos/  1 file, " in shown
+    assert "images/  empty" in shown
+    assert "complete  1 file, " in shown
+
+
+def test_a_sentence_that_is_heard_in_its_section_s_narration_is_not_called_absent(desk: Desk) -> None:
+    project = json.loads(desk.project.read_bytes())
+    project["sections"][0]["audio"]["uri"] = "1.png"  # cannot be cut
+    desk.project.write_text(json.dumps(project))
+    shown = desk.plan("--kinds", "audio").out
+    assert "Inside the section's narration: " in shown
+    assert "\ncomplete  " in shown
+
+
+def test_a_speed_is_told_of_what_one_attempt_copied_only(desk: Desk) -> None:
+    event = ExportCompleted.model_validate(desk.run("--archive", "zip", "--json").json)
+    assert "; folder and ZIP; media copied at " in printed(event)
+    second = printed(event.model_copy(update={"attempt": 2}))
+    assert " s of attempt 2; folder and ZIP\n" in second
+    assert "copied at" not in second
+
+
+def printed(event: ExportCompleted) -> str:
+    out = Console(file=StringIO(), width=200)
+    show_completed(out, event, [], "exports")
+    assert isinstance(out.file, StringIO)
+    return out.file.getvalue()

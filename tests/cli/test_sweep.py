@@ -75,3 +75,19 @@ def test_hours_that_are_none_are_refused(hours: str, tmp_path: Path) -> None:
     said = call("sweep", "--to", tmp_path, "--abandoned-after", hours)
     assert said.code == 2
     assert "--abandoned-after" in said.sentence
+
+
+def test_an_export_that_cannot_be_swept_is_no_fault_of_the_arguments(desk: Desk) -> None:
+    desk.run("--export-id", "e1")
+    (desk.exports / ".exports" / "e1" / "outcome.json").write_text("{}")
+    said = call("sweep", "--to", desk.exports)
+    assert said.code == 1
+    assert said.sentence.startswith(f"export-service: --to {desk.exports}: ")
+
+
+def test_one_is_told_as_one_and_several_as_several(desk: Desk) -> None:
+    desk.run()
+    for export_id in ("e1", "e2"):
+        (desk.exports / ".exports" / export_id / "a-000001" / "tree").mkdir(parents=True)
+    out = call("sweep", "--to", desk.exports, "--abandoned-after", "0").out
+    assert "cleared   2 interrupted exports\n" in out

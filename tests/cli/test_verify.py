@@ -62,7 +62,7 @@ def flip(path: Path, at: int) -> None:
 def test_a_whole_folder_is_whole(folder: Path) -> None:
     assert call("verify", folder) == (
         0,
-        f"whole  {folder}: every file has the size and CRC-32 that its manifest says\n",
+        f"whole  {folder}\n       every file has the size and CRC-32 that its manifest says\n",
         "",
     )
 

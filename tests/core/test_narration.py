@@ -207,6 +207,11 @@ def test_times_that_do_not_run_forward_in_the_narration_leave_it_whole(times_ms:
     assert "does not fit between its neighbours in 5000 ms of narration" in warning
 
 
+def test_the_sentence_that_begins_after_the_narration_is_the_one_that_is_named() -> None:
+    (warning,) = planned(*told((0, 1000), (1000, 2000), (5001, 5002))).warnings
+    assert "the part from 5001 to 5002 ms does not fit" in warning
+
+
 def test_a_part_that_ends_after_the_narration_leaves_it_whole_unless_it_is_the_last() -> None:
     late, own = told((1000, 5002))[0], Sentence(audio=completed("own.wav"))
     assert "audio/001_intro_section_audio.wav" in names(planned(late, own))

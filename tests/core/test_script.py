@@ -162,3 +162,12 @@ def test_a_year_before_1000_has_four_digits() -> None:
     told = project()
     early = command(told).model_copy(update={"requested_at": datetime.fromisoformat("0033-04-03T15:00:59Z")})
     assert "\nExported 0033-04-03 15:00 UTC," in write_script(settle(plan_export(early, told, "a-folder"), {}))
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"),
+    [("Intro", 5), ("第一章", 6), ("Cafe\u0301", 4), ("🎬", 3), ("👩\u200d🚀 up", 7), ("x" * 100, 72), ("章" * 50, 72)],
+)
+def test_a_title_is_underlined_as_wide_as_it_is_shown(title: str, columns: int) -> None:
+    underline = write_script(plan(project(name=title))).split("\n")[1]
+    assert underline == "=" * columns
