@@ -44,8 +44,9 @@ class LocalStorage:
 
     def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk | None = None) -> None:
         self._disk = disk or Disk()
-        self._exports = str(exports.absolute())
-        self._paths = {name: str(path.absolute()) for name, path in sources.items()}
+        self._exports = os.path.abspath(exports)
+        # Without `..`: an absolute reference is compared with the root as text.
+        self._paths = {name: os.path.abspath(path) for name, path in sources.items()}
         self._readable = {**self._paths, EXPORTS: self._exports}
         self._opened: dict[str, int] = {}
 

@@ -15,7 +15,7 @@ import pytest
 from contracts import ErrorCode
 from service.errors import Interrupted, Trouble
 from service.model import Written
-from service.references import Source
+from service.references import Source, resolve
 from service.segments import Extent
 from service.storage.disk import Disk
 from service.storage.local import LocalStorage
@@ -405,3 +405,11 @@ def test_there_is_room_and_a_boot_that_stays_the_same(place: Place) -> None:
     one, other = place.open(), place.open()
     assert one.free_bytes() > 0
     assert one.boot_id() == other.boot_id()
+
+
+def test_a_root_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    """References may be absolute, and are compared with it."""
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/a.png").write_bytes(b"a")
+    storage = LocalStorage({"media": tmp_path / "elsewhere" / ".." / "media"}, tmp_path)
+    assert resolve(f"file://{tmp_path}/media/a.png", storage.roots) == Source("media", "a.png")
