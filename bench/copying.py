@@ -14,7 +14,7 @@ from bench.report import Group, Ratio, Table
 from bench.samples import KB, Lot, Sample
 from cli.main import main
 from service import copying
-from service.storage import local
+from service.storage import sources
 
 _CHUNK_BYTES = (64 * 1024, 256 * 1024, 1024 * 1024, 4 * 1024 * 1024)
 _HOP_FILES = (1, 16, 64, 256)
@@ -22,7 +22,7 @@ _HOP_FILES = (1, 16, 64, 256)
 
 def constants(plant: Plant) -> Group:
     """The copying stage with several values of each, the other as it is."""
-    hop_files, chunk_bytes = vars(copying)["_HOP_FILES"], local.CHUNK_BYTES
+    hop_files, chunk_bytes = vars(copying)["_HOP_FILES"], sources.CHUNK_BYTES
     small = plant.sample("hops", Lot("image", plant.part(10_000), 20 * KB))
     hops = [_case(f"{files} files", small, chunk_bytes, files) for files in _HOP_FILES]
     chunks = [_case(f"{size // 1024} KiB", plant.film, size, hop_files) for size in _CHUNK_BYTES]
@@ -47,6 +47,6 @@ def _table(title: str, runs: Sequence[Result], base: str) -> Table:
 
 
 if __name__ == "__main__":
-    local.CHUNK_BYTES = int(sys.argv[1])
+    sources.CHUNK_BYTES = int(sys.argv[1])
     vars(copying)["_HOP_FILES"] = int(sys.argv[2])
     sys.exit(main(sys.argv[3:]))

@@ -1,7 +1,7 @@
 """Turns what a project calls a file into a place beneath a configured root, or refuses it. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -31,8 +31,10 @@ _MAX_KEY_BYTES = 1024
 _MAX_PART_BYTES = 255
 
 
-def resolve(uri: str, roots: Mapping[str, str]) -> Source:
-    r"""The place that `uri` means. `roots` maps each root's name to its absolute directory.
+def resolve(uri: str, *roots: Mapping[str, str]) -> Source:
+    r"""The place that `uri` means.
+
+    Each of `roots` maps the roots' names to their absolute directories, in one of the ways that these may be spelled.
 
     Accepted: `asset:KEY`, `file:///…` and absolute paths beneath a root, and paths relative to the media root in the
     studio's dialects. Nothing is ever decoded twice, and symbolic links are the store's business, not this function's.
@@ -44,18 +46,21 @@ def resolve(uri: str, roots: Mapping[str, str]) -> Source:
     Source(root='media', key='projects/p1/a.wav')
     >>> resolve("/media/projects/p1/a.wav", roots) == resolve("file:///srv/media/projects/p1/a.wav", roots)
     True
+    >>> resolve("/mnt/disk1/a.wav", roots, {"media": "/mnt/disk1"})  # /srv/media is a link
+    Source(root='media', key='a.wav')
     >>> resolve("../etc/passwd", roots)
     Traceback (most recent call last):
         ...
     service.errors.Verdict: "../etc/passwd" is outside every configured root
     """
-    source = _place(uri, roots)
-    if source is None or source.root not in roots or not _is_key(source.key):
+    directories = [root for spelling in roots for root in spelling.items()]
+    source = _place(uri, directories)
+    if source is None or source.root not in dict(directories) or not _is_key(source.key):
         raise Verdict(ErrorCode.REFERENCE_REFUSED, f'"{uri[:200]}" is outside every configured root')
     return source
 
 
-def _place(uri: str, roots: Mapping[str, str]) -> Source | None:
+def _place(uri: str, roots: Sequence[tuple[str, str]]) -> Source | None:
     if uri.startswith("asset:"):
         return Source(MEDIA, uri.removeprefix("asset:"))
     if file := _FILE.match(uri):
@@ -71,9 +76,9 @@ def _in_media(path: str) -> Source | None:
     return None if path.startswith("/") else Source(MEDIA, path)
 
 
-def _beneath(path: str, roots: Mapping[str, str]) -> Source | None:
+def _beneath(path: str, roots: Sequence[tuple[str, str]]) -> Source | None:
     """The longest root wins, so that one root may lie within another."""
-    for name, directory in sorted(roots.items(), key=lambda root: -len(root[1])):
+    for name, directory in sorted(roots, key=lambda root: -len(root[1])):
         prefix = directory.rstrip("/") + "/"
         if path.startswith(prefix):
             return Source(name, path.removeprefix(prefix))

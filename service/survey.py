@@ -91,7 +91,7 @@ def _fact(wanted: Wanted, storage: Storage) -> Fact:
 
 def _source(wanted: Wanted, storage: Storage) -> Source:
     try:
-        return resolve(wanted.uri, storage.roots)
+        return resolve(wanted.uri, storage.roots, storage.real_roots)
     except Verdict as refusal:
         raise Verdict(refusal.code, f"{wanted.spot.kind} of sentence {wanted.spot.seq}: {refusal.detail}") from None
 

@@ -1,6 +1,5 @@
 """Every system call that touches a file, one method each, so that tests can fail, shorten or kill each of them."""
 
-import contextlib
 import ctypes
 import errno
 import fcntl
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
+_MAX_LINKS = 40  # path_resolution(7)
 
 
 class _OpenHow(ctypes.Structure):
@@ -35,7 +35,8 @@ class Disk:
         if descriptor >= 0:
             return int(descriptor)
         fault = ctypes.get_errno()
-        if fault in {errno.ENOSYS, errno.EPERM}:  # an old kernel, or a container's seccomp profile
+        # An old kernel; a container's seccomp profile; a `..` in a link while anything on this host was renamed.
+        if fault in {errno.ENOSYS, errno.EPERM, errno.EAGAIN}:
             return _walk_beneath(root, key, flags)
         raise OSError(fault, os.strerror(fault))
 
@@ -110,11 +111,54 @@ def _checked(key: str) -> bytes:
 
 
 def _walk_beneath(root: int, key: str, flags: int) -> int:
-    """The fallback: part by part, following no link at all (stricter than openat2, never laxer)."""
-    *parents, last = key.split("/")
-    with contextlib.ExitStack() as opened:
-        directory = root
-        for part in parents:
-            directory = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-            opened.callback(os.close, directory)
-        return os.open(last, flags | os.O_NOFOLLOW, dir_fd=directory)
+    """The fallback: part by part, resolving every link itself, to the same end as openat2.
+
+    `..` goes back to the directory that was come from, so nothing that is renamed meanwhile leads out of the root. The
+    magic links of /proc need no rule: what they say is absolute, or (`pipe:[1]`) no name in their directory.
+    """
+    way, links = [root], 0
+    rest = key.split("/")[::-1]
+    try:
+        while rest:
+            part = rest.pop()
+            if part == "..":
+                _step_back(way)
+            elif part in {"", "."}:
+                continue
+            elif (target := _target(part, way[-1])) is not None:
+                links += 1
+                rest += _checked_target(target, links)
+            elif rest:
+                directory = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                way.append(os.open(part, directory, dir_fd=way[-1]))
+            else:
+                return os.open(part, flags | os.O_NOFOLLOW, dir_fd=way[-1])
+        return os.open(".", flags, dir_fd=way[-1])
+    finally:
+        for descriptor in way[1:]:
+            os.close(descriptor)
+
+
+def _step_back(way: list[int]) -> None:
+    if len(way) == 1:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    os.close(way.pop())
+
+
+def _target(part: str, directory: int) -> str | None:
+    """What a link says; nothing if it is none."""
+    try:
+        return os.readlink(part, dir_fd=directory)
+    except OSError as fault:
+        if fault.errno == errno.EINVAL:
+            return None
+        raise
+
+
+def _checked_target(target: str, links: int) -> list[str]:
+    """Its parts, the last one first."""
+    if links > _MAX_LINKS:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if target.startswith("/"):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    return target.split("/")[::-1]

@@ -13,137 +13,25 @@ from isal.isal_zlib import crc32
 from contracts import ErrorCode
 from service.errors import Trouble
 from service.model import Written
-from service.references import EXPORTS, Source
-from service.segments import Extent, Segment, Version
+from service.references import EXPORTS
+from service.segments import Segment, Version
 from service.storage.disk import Disk
-from service.storage.port import DRAFT, SourceMissing, SourceUnreadable, Watch
-
-# 256 KiB stays in the second-level cache; 1 MiB and more were slower (bench/copying.py).
-CHUNK_BYTES = 256 * 1024
+from service.storage.locks import hold
+from service.storage.port import DRAFT, Hold, Watch
+from service.storage.sources import CHUNK_BYTES, NO_SUCH_FILE, STORE_IS_AWAY, Roots, version_of
 
 _PART = ".part"
-_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR}
-_OUTSIDE = {errno.EXDEV, errno.ELOOP}
 # A directory that is not empty: ENOTEMPTY, on XFS EEXIST; a file in the place of a directory: ENOTDIR.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-# A server that does not answer, or no longer knows what it was asked for: says nothing about the file.
-_STORE_IS_AWAY = {
-    errno.ESTALE,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENODEV,
-}
 
 
-class LocalStorage:
+class LocalStorage(Roots):
     """Directories as roots. `exports` is written to, all others are only ever read."""
 
     def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk | None = None) -> None:
-        self._disk = disk or Disk()
-        self._exports = os.path.abspath(exports)
-        # Without `..`: an absolute reference is compared with the root as text.
-        self._paths = {name: os.path.abspath(path) for name, path in sources.items()}
-        self._readable = {**self._paths, EXPORTS: self._exports}
-        self._opened: dict[str, int] = {}
-
-    @property
-    def roots(self) -> Mapping[str, str]:
-        return self._paths
-
-    def close(self) -> None:
-        """Lets go of the roots."""
-        while self._opened:
-            self._let_go(self._opened.popitem()[1])
-
-    # ---- sources
-
-    def check_roots(self) -> None:
-        for name in self._paths:
-            self._root(name)
-            self._is_unchanged(name)
-
-    def _root(self, name: str) -> int:
-        """A descriptor of the root; opened once, so that all of an export is read from one and the same tree."""
-        if name not in self._opened:
-            path = self._readable[name]
-            try:
-                descriptor = self._disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            except OSError as fault:
-                raise _unavailable(f'the {name} root "{path}" cannot be opened: {fault.strerror}') from fault
-            if self._opened.setdefault(name, descriptor) != descriptor:
-                self._let_go(descriptor)  # another thread was faster
-        return self._opened[name]
-
-    def _is_unchanged(self, name: str) -> None:
-        path = self._paths[name]
-        try:
-            now, then = self._disk.stat(os.path.realpath(path)), self._disk.fstat(self._opened[name])
-        except OSError as fault:
-            raise _unavailable(f'the {name} root "{path}" is gone: {fault.strerror}') from fault
-        if (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino):
-            raise _unavailable(f'the {name} root "{path}" is not the one it was')
-
-    def look(self, source: Source) -> Version:
-        with self._opened_source(source) as descriptor:
-            return self._version(descriptor)
-
-    @contextlib.contextmanager
-    def _opened_source(self, source: Source) -> Iterator[int]:
-        root = self._root(source.root)
-        with _as_source_fault():
-            descriptor = self._disk.open_beneath(root, source.key)
-        try:
-            with _as_source_fault():
-                mode = self._disk.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise SourceUnreadable("is not a regular file")
-            yield descriptor
-        finally:
-            self._let_go(descriptor)
-
-    def _version(self, descriptor: int) -> Version:
-        with _as_source_fault():
-            return _version(self._disk.fstat(descriptor))
-
-    def _let_go(self, descriptor: int) -> None:
-        """Closes what was only read or held: whatever close(2) says, it is closed and nothing is lost."""
-        with contextlib.suppress(OSError):
-            self._disk.close(descriptor)
-
-    def read(self, extent: Extent) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(min(CHUNK_BYTES, max(extent.size_bytes, 1))))
-        with self._opened_source(Source(extent.root, extent.key)) as descriptor:
-            self._expect(descriptor, extent.version)
-            offset = extent.start
-            while offset < extent.stop:
-                count = self._read_piece(descriptor, buffer[: extent.stop - offset], offset)
-                yield buffer[:count]
-                offset += count
-            self._expect(descriptor, extent.version)
-
-    def checksum(self, extent: Extent, watch: Watch) -> int:
-        checksum = 0
-        for piece in self.read(extent):
-            checksum = crc32(piece, checksum)
-            watch(len(piece))
-        return checksum
-
-    def _read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
-        with _as_source_fault():
-            count = self._disk.read_into(descriptor, buffer, offset)
-        if count == 0:
-            raise SourceUnreadable("became shorter while it was read")
-        return count
-
-    def _expect(self, descriptor: int, version: Version) -> None:
-        if self._version(descriptor) != version:
-            raise SourceUnreadable("changed while it was exported")
-
-    # ---- exports
+        super().__init__(sources, exports, disk or Disk())
+        self._exports = str(exports.absolute())
 
     def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:
         part = self._path(key + _PART)
@@ -238,7 +126,7 @@ class LocalStorage:
             try:
                 descriptor = self._disk.open(self._path(key), os.O_RDONLY)
             except OSError as fault:
-                if fault.errno in _NO_SUCH_FILE:
+                if fault.errno in NO_SUCH_FILE:
                     return None
                 raise
             try:
@@ -256,9 +144,9 @@ class LocalStorage:
     def version(self, key: str) -> Version | None:
         with _as_trouble(key):
             try:
-                return _version(self._disk.stat(self._path(key)))
+                return version_of(self._disk.stat(self._path(key)))
             except OSError as fault:
-                if fault.errno in _NO_SUCH_FILE:
+                if fault.errno in NO_SUCH_FILE:
                     return None
                 raise
 
@@ -351,18 +239,9 @@ class LocalStorage:
                 self._remove(f"{path}/{name}")
         self._disk.rmdir(path)
 
-    def hold(self, key: str) -> "_Lock | None":
+    def hold(self, key: str) -> Hold | None:
         with _as_trouble(key):
-            descriptor = self._disk.open(self._path(key), os.O_RDWR | os.O_CREAT)
-            try:
-                self._disk.lock(descriptor)
-            except BlockingIOError:
-                self._disk.close(descriptor)
-                return None
-            except BaseException:
-                self._disk.close(descriptor)
-                raise
-        return _Lock(self._disk, descriptor)
+            return hold(self._disk, self._path(key))
 
     def beat(self, key: str) -> None:
         with _as_trouble(key):
@@ -387,52 +266,16 @@ class LocalStorage:
         return f"{self._exports}/{key}" if key else self._exports
 
 
-class _Lock:
-    """A held lock file."""
-
-    def __init__(self, disk: Disk, descriptor: int) -> None:
-        self._disk = disk
-        self._descriptor = descriptor
-
-    def release(self) -> None:
-        with contextlib.suppress(OSError):  # closed all the same
-            self._disk.close(self._descriptor)
-
-
-def _version(status: os.stat_result) -> Version:
-    return Version(status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-@contextlib.contextmanager
-def _as_source_fault() -> Iterator[None]:
-    """Whatever goes wrong with a source ends the copying of that file only, unless it is this process's own fault."""
-    try:
-        yield
-    except OSError as fault:
-        raise _source_fault(fault) from fault
-
-
-def _source_fault(fault: OSError) -> Exception:
-    if fault.errno in _NO_SUCH_FILE:
-        return SourceMissing()
-    if fault.errno in _OUTSIDE:
-        return SourceUnreadable("is a link that leads outside its root")
-    if fault.errno in _STORE_IS_AWAY:
-        return _unavailable(f"a source could not be read: {fault.strerror}")
-    if fault.errno in _OUR_OWN_FAULT:
-        return Trouble(ErrorCode.IO_ERROR, f"a source could not be opened: {fault.strerror}")
-    return SourceUnreadable(f"could not be read: {fault.strerror}")
-
-
-def _unavailable(sentence: str) -> Trouble:
-    return Trouble(ErrorCode.STORAGE_UNAVAILABLE, sentence)
-
-
 @contextlib.contextmanager
 def _as_trouble(key: str) -> Iterator[None]:
     """Whatever goes wrong in the exports root is this machine's trouble."""
     try:
         yield
     except OSError as fault:
-        code = ErrorCode.NO_SPACE if fault.errno in _NO_SPACE else ErrorCode.IO_ERROR
-        raise Trouble(code, f'"{key}" in the exports root: {fault.strerror or fault}') from fault
+        raise Trouble(_code(fault), f'"{key}" in the exports root: {fault.strerror or fault}') from fault
+
+
+def _code(fault: OSError) -> ErrorCode:
+    if fault.errno in _NO_SPACE:
+        return ErrorCode.NO_SPACE
+    return ErrorCode.STORAGE_UNAVAILABLE if fault.errno in STORE_IS_AWAY else ErrorCode.IO_ERROR

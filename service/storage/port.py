@@ -32,7 +32,7 @@ class SourceUnreadable(SourceFault):
 
 
 class Hold(Protocol):
-    """A claim on a key that ends with the process that has it."""
+    """A claim on a key that ends with the process that has it, where the store can tell."""
 
     def release(self) -> None: ...
 
@@ -42,7 +42,11 @@ class Storage(Protocol):
 
     @property
     def roots(self) -> Mapping[str, str]:
-        """The absolute directory of each readable root, by name."""
+        """The absolute directory of each readable root, by name, as it was configured."""
+
+    @property
+    def real_roots(self) -> Mapping[str, str]:
+        """The same without any link; absolute references may be spelled either way."""
 
     # ---- sources
 
@@ -103,7 +107,11 @@ class Storage(Protocol):
         """Removes a file, or a directory with all that is in it; it may be gone already."""
 
     def hold(self, key: str) -> Hold | None:
-        """Holds the key against other processes, or nothing if one of them has it."""
+        """Holds the key against other processes, or nothing if one of them has it.
+
+        Never is a key free while its holder lives. Where that cannot be told of a dead one either, the key stays held
+        and its pulse stands still.
+        """
 
     def beat(self, key: str) -> None:
         """Shows whoever looks at `pulse` that the holder is alive and moving."""

@@ -77,6 +77,15 @@ def test_the_order_of_roots_does_not_matter() -> None:
     assert resolve("/srv/media/stock/a.png", turned) == Source("stock", "a.png")
 
 
+def test_a_root_may_be_spelled_in_more_than_one_way() -> None:
+    real = {"media": "/mnt/disk1/media", "stock": "/mnt/disk2"}
+    spellings = ("/srv/media/a.png", "/mnt/disk1/media/a.png", "file:///mnt/disk1/media/a.png", "a.png")
+    assert {resolve(uri, ROOTS, real) for uri in spellings} == {Source("media", "a.png")}
+    assert resolve("/mnt/disk2/a.png", ROOTS, real) == Source("stock", "a.png")
+    with pytest.raises(Verdict):
+        resolve("/mnt/disk1/a.png", ROOTS, real)
+
+
 def test_without_a_media_root_only_absolute_paths_lead_anywhere() -> None:
     roots = {"stock": "/srv/stock"}
     assert resolve("/srv/stock/a.png", roots) == Source("stock", "a.png")

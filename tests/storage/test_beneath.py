@@ -23,13 +23,14 @@ SECRET = b"nobody may read this"
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The kernel's own resolution, and the walk where the kernel is too old for it, or a container forbids it."""
     if request.param == "fallback":
-        monkeypatch.setattr(disk, "_libc_syscall", as_on_an_old_kernel)
+        monkeypatch.setattr(disk, "_libc_syscall", lambda *_: failed(errno.ENOSYS))
     way: str = request.param
     return way
 
 
-def as_on_an_old_kernel(*_: object) -> int:
-    ctypes.set_errno(errno.ENOSYS)
+def failed(fault: int) -> int:
+    """As a system call says it."""
+    ctypes.set_errno(fault)
     return -1
 
 
@@ -153,25 +154,89 @@ def test_a_root_that_is_a_link_itself_is_the_operators_choice(way: str, media: P
     storage.close()
 
 
-@pytest.mark.parametrize("link", ["beside.png", "directory/1.png", "inside/back.png"])
-def test_links_within_the_root_work_where_the_kernel_can_tell(
-    link: str, way: str, storage: LocalStorage, media: Path
+# By link: what it says, and what is then read beneath it.
+LINKS = {
+    "beside.png": ("inside/1.png", ""),
+    "directory": ("inside", "/1.png"),
+    "inside/back.png": ("../inside/1.png", ""),
+    "inside/roundabout.png": (".././/inside/./1.png", ""),
+    "with a slash": ("inside/", "/1.png"),
+    "inside/above": ("..", "/inside/1.png"),
+    "through a link and up": ("inside/above/inside/deep/../1.png", ""),
+    "back from where a link leads": ("far/../1.png", ""),
+    "link to a link": ("beside.png", ""),
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_links_within_the_root_lead_to_their_file(link: str, storage: LocalStorage, linked: Path) -> None:
+    found = storage.look(Source("media", link + LINKS[link][1]))
+    assert found == version_of(linked / "inside" / "1.png")
+
+
+@pytest.fixture
+def linked(media: Path) -> Path:
+    """The root with all the links in it."""
+    (media / "inside" / "deep").mkdir()
+    (media / "far").symlink_to("inside/deep")
+    for link, (target, _) in LINKS.items():
+        (media / link).symlink_to(target)
+    return media
+
+
+# By what a link says: the fault of reading it.
+BROKEN = {
+    "nothing.png": SourceMissing,
+    "inside/1.png/": SourceMissing,
+    "inside/1.png/..": SourceMissing,
+    "nothing/../inside/1.png": SourceMissing,
+    "inside/": SourceUnreadable,
+    "inside/..": SourceUnreadable,
+    ".": SourceUnreadable,
+    "..": SourceUnreadable,
+    "inside/../../media/inside/1.png": SourceUnreadable,
+    "/": SourceUnreadable,
+}
+
+
+@pytest.mark.parametrize("target", BROKEN)
+def test_a_link_that_leads_to_no_file_is_the_same_fault_on_any_kernel(
+    target: str, storage: LocalStorage, media: Path
 ) -> None:
-    (media / "beside.png").symlink_to("inside/1.png")
-    (media / "directory").symlink_to("inside")
-    (media / "inside" / "back.png").symlink_to("../inside/1.png")
-    if way == "openat2":
-        assert storage.look(Source("media", link)) == version_of(media / "inside" / "1.png")
-    else:
-        refused(storage, Source("media", link))
+    (media / "link").symlink_to(target)
+    with pytest.raises(BROKEN[target]):
+        storage.look(Source("media", "link"))
+
+
+@pytest.mark.parametrize("key", ["up", "absolute within", "chain", "loop", "out/1.png", "magic/etc/hostname"])
+def test_what_a_link_hides_outside_is_never_called_missing(key: str, storage: LocalStorage) -> None:
+    with pytest.raises(SourceUnreadable, match="outside its root"):
+        storage.look(Source("media", key))
+
+
+def test_a_file_that_is_missing_behind_a_link_is_missing(storage: LocalStorage, linked: Path) -> None:
+    with pytest.raises(SourceMissing):
+        storage.look(Source("media", "far/nothing/1.png"))
+
+
+def test_forty_links_are_followed_and_no_more(storage: LocalStorage, media: Path) -> None:
+    (media / "0").symlink_to("inside/1.png")
+    for number in range(40):
+        (media / str(number + 1)).symlink_to(str(number))
+    assert storage.look(Source("media", "39")).size_bytes == 7
+    refused(storage, Source("media", "40"))
+
+
+def test_a_link_up_is_followed_while_others_rename(linked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel then says EAGAIN."""
+    monkeypatch.setattr(disk, "_libc_syscall", lambda *_: failed(errno.EAGAIN))
+    storage = LocalStorage({"media": linked}, linked.parent / "exports")
+    assert storage.look(Source("media", "inside/back.png")).size_bytes == 7
+    storage.close()
 
 
 def test_where_the_kernel_only_may_not_the_walk_is_taken(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object) -> int:
-        ctypes.set_errno(errno.EPERM)
-        return -1
-
-    monkeypatch.setattr(disk, "_libc_syscall", forbidden)
+    monkeypatch.setattr(disk, "_libc_syscall", lambda *_: failed(errno.EPERM))
     storage = LocalStorage({"media": media}, media.parent / "exports")
     assert storage.look(Source("media", "inside/1.png")).size_bytes == 7
     storage.close()

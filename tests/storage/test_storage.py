@@ -112,6 +112,20 @@ def test_a_checksum_is_the_crc_32_of_those_bytes(place: Place, storage: Storage)
     assert storage.checksum(whole(storage, "a.mp4"), unwatched) == zlib.crc32(LARGE)
 
 
+def test_a_checksum_can_be_stopped_half_way(place: Place, storage: Storage) -> None:
+    place.put("a.mp4", LARGE)
+    told: list[int] = []
+
+    def stop(size_bytes: int) -> None:
+        told.append(size_bytes)
+        if len(told) == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        storage.checksum(whole(storage, "a.mp4"), stop)
+    assert sum(told) < len(LARGE)
+
+
 def test_a_source_that_is_not_there_is_missing(storage: Storage) -> None:
     for key in ("a.mp4", "no/a.mp4"):
         with pytest.raises(SourceMissing):
