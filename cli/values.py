@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from cli.projects import first_fault
 from contracts.base import ExportId, ItemId, Moment
+from contracts.faults import first_fault
 from contracts.limits import MAX_SECTIONS
 
 _Sections = Annotated[tuple[ItemId, ...], Field(max_length=MAX_SECTIONS)]

@@ -17,9 +17,9 @@ from rich.markup import escape
 from cli import exits
 from cli.answer import answered
 from cli.errors import UsageError
-from cli.projects import first_fault
 from cli.show import console
 from contracts.base import Bytes, Moment
+from contracts.faults import first_fault
 from service.manifest import MANIFEST
 from service.model import FOLDERS
 from service.naming import one_line
