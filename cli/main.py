@@ -43,7 +43,9 @@ def _print_whatever_comes() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-_NEEDED_BY_EXTRA = {"anyio", "isal", "rich", "slugify", "zipstream"}
+_NEEDED_BY_EXTRA = {
+    "aio_pika", "anyio", "faststream", "isal", "pydantic_settings", "rich", "slugify", "uvicorn", "zipstream",
+}  # fmt: skip
 
 
 def _carry_out(words: Sequence[str]) -> int:
@@ -84,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_sweep(commands.add_parser("sweep", help="finish, expire and clear what exports left", allow_abbrev=False))
     _add_demo(
         commands.add_parser("demo", help="export a sample project that the command makes itself", allow_abbrev=False)
+    )
+    _add_worker(
+        commands.add_parser("worker", help="take commands from RabbitMQ and carry them out", allow_abbrev=False)
     )
     return parser
 
@@ -141,6 +146,11 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, default=Path("build/demo"), metavar="DIR", help="where (%(default)s)")
     parser.set_defaults(command=_late("cli.demonstrate:demonstrate"))
+
+
+def _add_worker(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Set up by environment variables, EXPORT_BROKER_URL and others: docs/settings.md."
+    parser.set_defaults(command=_late("cli.work:work"))
 
 
 def _up_to(most: int) -> Callable[[str], int]:

@@ -1,5 +1,9 @@
 """How much one export may ask for. Everything has a limit; each is named here, with its unit."""
 
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""Of a command with its project inline; RabbitMQ 4 takes 16 MiB, and above 256 KB a `project_ref` is the better way."""
+MAX_PROJECT_BYTES = 128 * 1024 * 1024
+"""Of a project behind a `project_ref`."""
 MAX_SECTIONS = 10_000
 MAX_SENTENCES = 100_000
 """In the whole project; with audio, image and video each, 300,000 assets."""

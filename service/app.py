@@ -1,0 +1,129 @@
+"""Wires a worker together, and runs it: the only place that knows all the parts."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import anyio
+from aio_pika.exceptions import AMQPError
+from anyio import to_thread
+from anyio.abc import TaskGroup
+from faststream import FastStream
+from faststream.rabbit import RabbitBroker
+
+from contracts import topology
+from service.announce import Announcer
+from service.broker import Consumption, connections
+from service.export import Workshop
+from service.fitness import Fitness
+from service.handlers import Handlers, subscribe
+from service.health import Health
+from service.ledger import Ledger
+from service.reconcile import Reconciler
+from service.references import MEDIA
+from service.settings import WorkerSettings
+from service.storage.local import LocalStorage
+from service.supervisor import Patience, Supervisor
+
+log = logging.getLogger(__name__)
+
+HAND_BACK_SECONDS = 0.8
+"""After a SIGTERM, until the messages of exports whose threads hang are given back without them."""
+
+
+class NotStarted(Exception):
+    """The broker is there, but lacks a queue, or refuses the worker's rights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The parts of one worker, and how they live together."""
+
+    settings: WorkerSettings
+    stream: FastStream
+    produce: RabbitBroker
+    consume: RabbitBroker
+    announcer: Announcer
+    supervisor: Supervisor
+    fitness: Fitness
+    health: Health
+    reconciler: Reconciler
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Takes and carries out commands while the block runs; at its end hands back what is unfinished.
+
+        Does not wait for the broker: `health` says when it is there.
+        """
+        async with self.announcer.telling_progress(), self.supervisor.open(), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._begin, tasks)
+            try:
+                yield
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._end()
+                tasks.cancel_scope.cancel()
+
+    async def _begin(self, tasks: TaskGroup) -> None:
+        try:
+            # The publishing connection first: a message that comes at once must be able to be answered.
+            await self.stream.start()
+        except AMQPError as fault:
+            raise NotStarted(f"RabbitMQ does not let the worker begin: {fault}") from fault
+        log.info("taking commands; %d exports at once", self.settings.prefetch)
+        tasks.start_soon(self.fitness.keep_looking, self.settings.probe_seconds)
+        tasks.start_soon(self.reconciler.keep_reconciling, self.settings.reconcile_seconds)
+        tasks.start_soon(self.reconciler.keep_sweeping, self.settings.sweep_seconds)
+
+    async def _end(self) -> None:
+        """First no new messages, then the exports, then the connections over which they were given back."""
+        self.fitness.is_draining = True
+        self.supervisor.draining.set()
+        await self.health.consumption.pause()
+        await self.supervisor.drain(HAND_BACK_SECONDS)
+        await self.stream.stop()
+
+
+@asynccontextmanager
+async def worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
+    """A worker on the storage of `settings`, not running yet. Raises Trouble when that is not there."""
+    storage = await to_thread.run_sync(LocalStorage, {MEDIA: settings.media_root}, settings.exports_root)
+    try:
+        await to_thread.run_sync(storage.check_roots)
+        store = await to_thread.run_sync(Ledger(storage).open)
+        yield assemble(settings, Ledger(storage), store)
+    finally:
+        storage.close()
+
+
+def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
+    """Connects the parts; touches neither a disk nor a network."""
+    produce, consume = connections(settings)
+    shop = Workshop(ledger.storage, ledger, anyio.CapacityLimiter(settings.copiers), settings.worker_name)
+    announcer = Announcer(produce)
+    consumption = Consumption()
+    fitness = Fitness(ledger, store, consumption)
+    patience = Patience(settings.patience_seconds, settings.unavailable_seconds, int(settings.deadline_seconds))
+    supervisor = Supervisor(shop, announcer, fitness, patience)
+    handlers = Handlers(ledger, supervisor, announcer, settings.unavailable_seconds)
+    consumption.of(subscribe(consume, handlers, settings.prefetch))
+    reconciler = Reconciler(
+        ledger,
+        announcer,
+        lambda: commands_waiting(produce),
+        timedelta(seconds=settings.lost_after_seconds),
+        timedelta(seconds=settings.abandoned_seconds),
+    )
+    health = Health(consumption, fitness, supervisor)
+    stream = FastStream(produce, consume, logger=None)
+    return Worker(settings, stream, produce, consume, announcer, supervisor, fitness, health, reconciler)
+
+
+async def commands_waiting(broker: RabbitBroker) -> int:
+    """How many commands nobody has taken yet."""
+    connection = await broker.connect()
+    async with connection.channel() as channel:
+        queue = await channel.declare_queue(topology.START, passive=True)
+        return queue.declaration_result.message_count or 0

@@ -1,0 +1,116 @@
+"""The two connections to RabbitMQ, and the one place that reaches beneath FastStream's surface.
+
+Two, because a memory alarm stops a connection that publishes, and acknowledgements must not wait behind it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+
+import anyio
+from aio_pika import RobustQueue
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from faststream.rabbit import Channel, RabbitBroker
+from faststream.rabbit.subscriber.usecase import RabbitSubscriber
+
+from service.settings import BrokerSettings
+
+log = logging.getLogger(__name__)
+
+BROKER_FAULTS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
+"""What comes and goes with a connection."""
+
+_RECONNECT_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0
+# What still runs when the connections close was asked to stop before.
+_GRACE_SECONDS = 1.0
+
+
+def connections(settings: BrokerSettings) -> tuple[RabbitBroker, RabbitBroker]:
+    """For publishing and for consuming; neither connects before it is started."""
+    return _broker(settings, "publishing"), _broker(settings, "consuming")
+
+
+def _broker(settings: BrokerSettings, name: str) -> RabbitBroker:
+    return RabbitBroker(
+        settings.address(name),
+        reconnect_interval=_RECONNECT_SECONDS,
+        fail_fast=False,
+        graceful_timeout=_GRACE_SECONDS,
+        default_channel=Channel(on_return_raises=True),
+        logger=None,
+        on_close=[lambda _, fault: log.warning("%s connection: %s", name, _why(fault))],
+        on_reconnected=[lambda _: log.info("%s connection: there again", name)],
+    )
+
+
+def _why(fault: BaseException | None) -> str:
+    return "closed" if fault is None or isinstance(fault, asyncio.CancelledError) else f"lost ({fault})"
+
+
+def quieten() -> None:
+    """The libraries log a traceback for each try to connect; `on_close` says it in a line."""
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class Consumption:
+    """Starts and stops the taking of messages, while the handlers of those taken go on.
+
+    FastStream can only stop a subscriber for good, and waits for its handlers first: messages that come meanwhile are
+    taken and never settled.
+    """
+
+    def __init__(self) -> None:
+        self._subscribers: list[RabbitSubscriber] = []
+        self._is_paused = False
+
+    def of(self, subscribers: Iterable[RabbitSubscriber]) -> None:
+        """These are meant, from now on."""
+        self._subscribers = list(subscribers)
+
+    async def pause(self) -> None:
+        """From now on other workers get the messages."""
+        self._is_paused = True
+        for subscriber in self._subscribers:
+            queue, tag = _queue(subscriber), subscriber._consumer_tag
+            if queue is not None and tag is not None:
+                with anyio.move_on_after(_ANSWER_SECONDS):
+                    await _forgiven(queue.cancel(tag))
+                subscriber._consumer_tag = None
+
+    async def resume(self) -> None:
+        """Takes messages again."""
+        self._is_paused = False
+        for subscriber in self._subscribers:
+            queue = _queue(subscriber)
+            if queue is not None and subscriber._consumer_tag is None:
+                with anyio.move_on_after(_ANSWER_SECONDS):
+                    await _forgiven(self._consume(subscriber, queue))
+
+    async def _consume(self, subscriber: RabbitSubscriber, queue: RobustQueue) -> None:
+        subscriber._consumer_tag = await queue.consume(subscriber.consume, no_ack=False)  # type: ignore[arg-type]
+
+    def is_consuming(self) -> bool:
+        """Whether the broker knows each of our consumers, as far as we can tell."""
+        return not self._is_paused and all(_is_consumer(subscriber) for subscriber in self._subscribers)
+
+
+def _queue(subscriber: RabbitSubscriber) -> RobustQueue | None:
+    return subscriber._queue_obj
+
+
+def _is_consumer(subscriber: RabbitSubscriber) -> bool:
+    """What aiormq holds for a consumer goes with its channel, and with a cancel that the broker sends."""
+    queue = _queue(subscriber)
+    channel = None if queue is None else queue.channel._channel  # type: ignore[attr-defined]
+    return (
+        channel is not None and not channel.channel.is_closed and subscriber._consumer_tag in channel.channel.consumers
+    )
+
+
+async def _forgiven(answer: Awaitable[object]) -> None:
+    try:
+        await answer
+    except BROKER_FAULTS as fault:
+        log.debug("a consumer could not be changed: %s", fault)

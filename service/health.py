@@ -1,0 +1,89 @@
+"""Answers whether the worker lives and takes work, and ends one that takes none and has none."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import anyio
+import uvicorn
+
+from service.broker import Consumption
+from service.fitness import Fitness
+from service.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What can be said of a worker from outside."""
+
+    consumption: Consumption
+    fitness: Fitness
+    supervisor: Supervisor
+
+    def unready(self) -> list[str]:
+        """Why no work is taken; empty when it is."""
+        if self.supervisor.draining.is_set():
+            return ["the worker is stopping"]
+        faults = [] if self.fitness.fault is None else [f"storage: {self.fitness.fault}"]
+        return faults if self.consumption.is_consuming() else [*faults, "not consuming from the broker"]
+
+    async def watch(self, patience_seconds: float) -> None:
+        """Returns when the worker took no work, and had none, for so long: then only a new process helps."""
+        since = monotonic()
+        while monotonic() - since < patience_seconds:
+            await anyio.sleep(min(1.0, patience_seconds / 10))
+            if not self.unready() or self.supervisor.running:
+                since = monotonic()
+        log.error("nothing to do and nothing to be had for %.0f seconds: %s", patience_seconds, *self.unready()[:1])
+
+    async def answer(self, scope: dict[str, Any], _: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """The ASGI application: /livez while the event loop turns, /readyz while work is taken."""
+        faults = self.unready()
+        answers: dict[str, tuple[int, dict[str, object]]] = {
+            "/livez": (200, {"status": "alive"}),
+            "/readyz": (503, {"status": "not ready", "because": faults}) if faults else (200, {"status": "ready"}),
+        }
+        status, body = answers.get(scope["path"], (404, {"status": "no such page; there are /livez and /readyz"}))
+        if status == 200:
+            body = {**body, "running": self.supervisor.running}
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(body).encode() + b"\n"})
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the worker's business."""
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for socket in server.sockets:
+                log.info("health: http://%s:%s/readyz", *socket.getsockname()[:2])
+
+
+async def serve(health: Health, host: str, port: int) -> None:
+    """Runs until cancelled. Raises OSError when the port is taken."""
+    config = uvicorn.Config(
+        health.answer,
+        host=host,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ws="none",
+        server_header=False,
+    )
+    server = _Server(config)
+    try:
+        await server.serve()
+    except SystemExit:
+        raise OSError(f"cannot answer on {host}:{port}: is the port taken? (EXPORT_HEALTH_PORT)") from None

@@ -1,0 +1,85 @@
+"""Finds what the broker lost: commands whose end is owed, and that nobody works on while the queue is empty."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import anyio
+from anyio import to_thread
+
+from contracts import ExportStart
+from contracts.envelope import envelop
+from service.announce import Announcer
+from service.attempt import pulse_of_living
+from service.errors import Trouble
+from service.ledger import Ledger
+from service.sweep import Swept, sweep
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Runs in every worker; that two publish the same command again does no harm."""
+
+    ledger: Ledger
+    announcer: Announcer
+    commands_waiting: Callable[[], Awaitable[int]]
+    """How many messages are in the queue of commands."""
+    lost_after: timedelta
+    abandoned_after: timedelta
+
+    async def keep_reconciling(self, every_seconds: float) -> None:
+        """Runs until cancelled."""
+        while True:
+            await anyio.sleep(every_seconds)
+            await self._unless_in_trouble(self.reconcile)
+
+    async def keep_sweeping(self, every_seconds: float) -> None:
+        """Runs until cancelled."""
+        while True:
+            await anyio.sleep(every_seconds)
+            await self._unless_in_trouble(self.sweep)
+
+    async def _unless_in_trouble(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Trouble as trouble:
+            log.warning("upkeep is put off: %s", trouble.detail)
+
+    async def reconcile(self) -> None:
+        """Publishes again what is lost."""
+        owed = await to_thread.run_sync(self._overdue)
+        # A command that waits in the queue is not lost, however long.
+        if not owed or await self.commands_waiting():
+            return
+        for export_id in owed:
+            command = await to_thread.run_sync(self._lost, export_id)
+            if command is not None:
+                log.warning("export %s: nobody works on it; its command is published again", export_id)
+                await self.announcer.send(envelop(command))
+                await to_thread.run_sync(self.ledger.owe_again, export_id)
+
+    def _overdue(self) -> list[str]:
+        before = datetime.now(UTC) - self.lost_after
+        return [one for one in self.ledger.owed() if (since := self.ledger.owed_since(one)) and since < before]
+
+    def _lost(self, export_id: str) -> ExportStart | None:
+        """The command, if nobody works on it. What is decided is published again too: its end was not announced."""
+        is_touched = self.ledger.last_touched(export_id) >= datetime.now(UTC) - self.lost_after
+        if is_touched or pulse_of_living(self.ledger, export_id) is not None:
+            return None
+        return self.ledger.command_as_sent(export_id)
+
+    async def sweep(self) -> None:
+        """Removes what expired and what was abandoned, and makes visible what is decided."""
+        swept = await to_thread.run_sync(sweep, self.ledger, datetime.now(UTC), self.abandoned_after)
+        _say(swept)
+
+
+def _say(swept: Swept) -> None:
+    for export_id, detail in swept.troubles:
+        log.warning("export %s: cannot be swept: %s", export_id, detail)
+    if swept.expired or swept.cleared:
+        log.info("swept: %d expired, %d abandoned", len(swept.expired), len(swept.cleared))

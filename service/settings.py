@@ -1,0 +1,92 @@
+"""What an operator can set, by environment variables that begin with EXPORT_; docs/settings.md is made of this."""
+
+import socket
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AmqpDsn, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SECRETS = Path("/run/secrets")
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
+
+
+class BrokerSettings(BaseSettings):
+    """Where RabbitMQ is."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EXPORT_",
+        frozen=True,
+        hide_input_in_errors=True,
+        # A secret may be a file instead, named like its variable in lower case.
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        use_attribute_docstrings=True,
+    )
+
+    broker_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
+    """AMQP address with user, password and virtual host."""
+    heartbeat_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    """A connection that was silent for two to three of them is dead."""
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_an_amqp_address(cls, url: SecretStr) -> SecretStr:
+        try:
+            TypeAdapter(AmqpDsn).validate_python(url.get_secret_value())
+        except ValidationError:
+            # Not pydantic's sentence: it would repeat the password.
+            raise ValueError("is no address such as amqp://user:password@host:5672/") from None
+        return url
+
+    def address(self, name: str) -> str:
+        """With the heartbeat and the connection's name in it, which clients take from there."""
+        url = self.broker_url.get_secret_value()
+        return f"{url}{'&' if '?' in url else '?'}heartbeat={self.heartbeat_seconds}&name=export-service+{name}"
+
+
+class WorkerSettings(BrokerSettings):
+    """A worker's."""
+
+    media_root: Path
+    """The directory that relative references of projects are beneath; only read."""
+    exports_root: Path
+    """The directory that exports are written to; made once by `export-service check --init`."""
+    worker_name: str = Field(default_factory=socket.gethostname)
+    """Tells workers apart: an export that hits a fault of the program on two of them is decided failed."""
+    prefetch: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Exports at once."""
+    copiers: Annotated[int, Field(ge=1, le=64)] = 4
+    """Files copied at once, by all exports together."""
+    health_host: str = "127.0.0.1"
+    """Where /livez and /readyz are answered."""
+    health_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    """0 takes a free one, which the log names."""
+    probe_seconds: Seconds = 5.0
+    """How often the worker looks whether its storage is there."""
+    patience_seconds: Seconds = 60.0
+    """How long an export in trouble waits in its slot before another worker may try."""
+    unavailable_seconds: Seconds = 600.0
+    """How long none of a project's files may be found, in a healthy root, before the export is decided failed; and how
+    long a message of a newer contract is handed from worker to worker."""
+    deadline_seconds: Seconds = 86_400.0
+    """An export that finished no file for so long is decided failed."""
+    lost_after_seconds: Seconds = 600.0
+    """A command that nobody works on for so long, with an empty queue, is published again."""
+    reconcile_seconds: Seconds = 60.0
+    """How often the worker looks for such commands."""
+    sweep_seconds: Seconds = 3600.0
+    """How often the worker removes what expired and what was abandoned."""
+    abandoned_seconds: Seconds = 7 * 86_400.0
+    """For how long the files of an unfinished export that nobody works on are kept."""
+    watchdog_seconds: Seconds = 60.0
+    """A worker that consumes nothing for so long, and has nothing to do, ends with exit code 1 to be started anew."""
+    drain_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
+    """After SIGTERM: the time until the process ends, finished or not."""
+
+
+def first_fault_of(fault: ValidationError) -> str:
+    """The variable and what is wrong with it; never its value, which may be a secret."""
+    first: Any = fault.errors(include_url=False, include_input=False)[0]
+    said = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+    return f"EXPORT_{str(first['loc'][0]).upper()}: {said}"
