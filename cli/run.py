@@ -30,7 +30,7 @@ from cli.show import (
 from contracts import ExportCompleted, ExportOptions, ExportStart, Outcome, Project, Stage, Terminal
 from service.errors import ExportError, Interrupted, Trouble
 from service.export import Workshop, export
-from service.ledger import Ledger
+from service.ledger import Decision, Ledger
 from service.model import Plan
 from service.naming import folder_name, one_line
 from service.outcome import error_of
@@ -146,8 +146,8 @@ def run(args: Namespace) -> int:
     _make_root(args.to)
     storage = LocalStorage({MEDIA: args.media}, args.to)
     try:
-        event = anyio.run(_run, command, project, storage, args)
-        absent = _absent(event, Ledger(storage), args.to)
+        decision = anyio.run(_run, command, project, storage, args)
+        absent = _absent(decision.event, Ledger(storage), args.to)
     except ExportError as reason:
         return _say_failed(args, command, reason)
     except Interrupted:
@@ -155,7 +155,7 @@ def run(args: Namespace) -> int:
         return exits.INTERRUPTED
     finally:
         storage.close()
-    return _answer(args, event, absent)
+    return _answer(args, decision, absent)
 
 
 def _make_root(directory: Path) -> None:
@@ -167,7 +167,7 @@ def _make_root(directory: Path) -> None:
         raise UsageError(f"--to {directory}: {(fault.strerror or 'cannot be made').lower()}") from None
 
 
-async def _run(command: ExportStart, project: Project, storage: LocalStorage, args: Namespace) -> Terminal:
+async def _run(command: ExportStart, project: Project, storage: LocalStorage, args: Namespace) -> Decision:
     ledger = Ledger(storage)
     stop = Stop()
     await anyio.to_thread.run_sync(ledger.open_or_make)
@@ -175,19 +175,20 @@ async def _run(command: ExportStart, project: Project, storage: LocalStorage, ar
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_at_a_signal, stop)
         with progress_bar(Console(stderr=True, quiet=args.json)) as report:
-            event = await _unless_interrupted(command, project, shop, report, stop)
+            end = await _unless_interrupted(command, project, shop, report, stop)
         tasks.cancel_scope.cancel()
-    if isinstance(event, BaseException):
-        raise event
-    return event
+    if isinstance(end, BaseException):
+        raise end
+    return end
 
 
 async def _unless_interrupted(
     command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop
-) -> Terminal | ExportError | Interrupted:
+) -> Decision | ExportError | Interrupted:
     """The end as a value: out of a task group an error would come wrapped in a group."""
     try:
-        return await export(command, project, shop, report, stop)
+        accepted = await anyio.to_thread.run_sync(shop.ledger.accept, command, project)
+        return await export(accepted, shop, report, stop)
     except (ExportError, Interrupted) as end:
         return end
 
@@ -217,9 +218,10 @@ def _absent(event: Terminal, ledger: Ledger, root: Path) -> str | None:
     )
 
 
-def _answer(args: Namespace, event: Terminal, absent: str | None) -> int:
+def _answer(args: Namespace, decision: Decision, absent: str | None) -> int:
+    event = decision.event
     if args.json:
-        code = answered(exits.COMPLETE, lambda: _print(event.model_dump_json()))
+        code = answered(exits.COMPLETE, lambda: _print(decision.body.decode()))
         return _say_absent(absent) if absent else code or _exit_code_of(event)
     if not isinstance(event, ExportCompleted):
         _say(f"{event.error.title}: {event.error.detail}")

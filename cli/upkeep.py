@@ -27,7 +27,10 @@ def sweep_root(args: Namespace) -> int:
         return exits.FAILED
     finally:
         storage.close()
-    return answered(exits.COMPLETE, lambda: _show(swept))
+    code = answered(exits.FAILED if swept.troubles else exits.COMPLETE, lambda: _show(swept))
+    for export_id, detail in swept.troubles:
+        complain(f"--to {args.to}: export {export_id}: {detail}")
+    return code
 
 
 def _open(args: Namespace, ledger: Ledger) -> None:

@@ -351,6 +351,18 @@ def _ended() -> dict[str, Contract]:
         )
         for code, title, detail, stage in _ERRORS
     }
+    events["export.failed/v1/without_a_project_id"] = ExportFailed(
+        export_id=_EXPORT,
+        attempt=0,
+        at=_DECIDED,
+        error=Error(
+            code=ErrorCode.INVALID_MESSAGE,
+            title="The request is not valid",
+            detail="project: not an object",
+            stage=Stage.ACCEPTING,
+            retryable=False,
+        ),
+    )
     events["export.cancelled/v1/while_copying"] = ExportCancelled(
         export_id=_EXPORT,
         project_id=_PROJECT,

@@ -233,7 +233,8 @@ class Counts(Contract):
 class Finished(Message):
     """What the three terminal events have in common."""
 
-    project_id: ProjectId
+    project_id: ProjectId | None = None
+    """Nothing where it was never known: the message did not say it, or was over before its project was read."""
     attempt: Annotated[int, Field(ge=0)]
     """0: decided without an attempt, such as an invalid message."""
     at: Moment
@@ -244,6 +245,7 @@ class ExportCompleted(Finished):
     """The export is there, whole, under its final name."""
 
     type: ClassVar[str] = "export.completed"
+    project_id: ProjectId
     outcome: Outcome
     folder: FolderSummary
     archive: ArchiveSummary | None = None

@@ -4,12 +4,14 @@ Nothing of it is visible until it is decided; nobody else writes to it, ever. Sy
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from contracts import ErrorCode
+from contracts import ErrorCode, Stage
 from service.errors import Trouble
+from service.judgement import Ending, Past
 from service.ledger import RECORDS, Ledger, attempt_key
 from service.model import FOLDERS, Copy, Facts, Written
 from service.references import EXPORTS
@@ -60,13 +62,15 @@ class Attempt:
         for folder in ("", *(f"/{folder}" for folder in FOLDERS.values())):
             self.storage.claim(f"{self.tree}{folder}")
         self._note({"boot": self.storage.boot_id()})
+        with suppress(Trouble):
+            self._note({"began_ns": self._noted_ns()})
 
     # ---- files
 
     def copy(self, copy: Copy, watch: Watch) -> Written:
         """Makes one media file and notes it. Raises SourceFault when the source is at fault."""
         written = self.storage.assemble(f"{self.tree}/{copy.name}", copy.segments, self.moment_ns, watch)
-        self._note_file(copy, written)
+        self._note(_file_line(copy, written))
         return written
 
     def write(self, name: str, pieces: Iterable[bytes]) -> Written:
@@ -97,7 +101,7 @@ class Attempt:
                     continue
                 watch(0)
                 if self._take(number, line, watch):
-                    self._note_file(copy, line.written)
+                    self._note({**_file_line(copy, line.written), "adopted": True})
                     adopted[line.name] = line.written
         return adopted
 
@@ -132,20 +136,40 @@ class Attempt:
 
     # ---- the journal
 
-    def _note_file(self, copy: Copy, written: Written) -> None:
-        self._note({"file": copy.name, "identity": copy.identity, "size": written.size_bytes, "crc32": written.crc32})
-
     def note_percent(self, percent: int) -> None:
         """The floor for the progress of later attempts."""
         self._note({"percent": percent})
 
+    def note_stage(self, stage: Stage) -> None:
+        """Tells later where it died, if it does."""
+        self._note_if_it_can({"stage": stage})
+
     def note_handed_back(self) -> None:
         """Stopped on purpose: this end says nothing against the export."""
-        self._note({"handed_back": True})
+        self._note_if_it_can({"handed_back": True})
+
+    def note_trouble(self, code: ErrorCode) -> None:
+        """Ended by this machine's own trouble: no death either."""
+        self._note_if_it_can({"trouble": code})
+
+    def note_crash(self, worker: str, error: str) -> None:
+        """Ended by an error that nobody expected."""
+        self._note_if_it_can({"crashed_on": worker, "crash": error})
+
+    def _note_if_it_can(self, line: dict[str, object]) -> None:
+        """Nothing is made of the note but a judgement; in an attempt that was cleared away it would be litter."""
+        with suppress(Trouble):
+            if self._noted_ns() is not None:
+                self._note(line)
+
+    def _noted_ns(self) -> int | None:
+        """When the last note was taken, by the storage's clock; nothing when the journal is gone."""
+        version = self.storage.version(_journal(self.key))
+        return None if version is None else version.mtime_ns
 
     def _note(self, line: dict[str, object]) -> None:
         # The line break comes first, so that a line torn by a full disk cannot swallow the next one.
-        self.storage.append(f"{self.key}/journal.jsonl", b"\n" + json.dumps(line, separators=(",", ":")).encode())
+        self.storage.append(_journal(self.key), b"\n" + json.dumps(line, separators=(",", ":")).encode())
 
     def note_facts(self, facts: Facts) -> None:
         """What the survey found, a line a file; tells later why the plan was as it was."""
@@ -242,6 +266,10 @@ def clear_dead(ledger: Ledger, export_id: str) -> bool:
     return found
 
 
+def _is_dead(storage: Storage, key: str) -> bool:
+    return storage.pulse(_lock(key)) is not None and _is_free(storage, _lock(key))
+
+
 def _is_free(storage: Storage, lock: str) -> bool:
     hold = storage.hold(lock)
     if hold is None:
@@ -252,8 +280,7 @@ def _is_free(storage: Storage, lock: str) -> bool:
 
 def dead_journal(storage: Storage, export_id: str, number: int) -> list[Finished]:
     """What a dead attempt finished; nothing of a living one, whose files may still go away."""
-    key = attempt_key(export_id, number)
-    if storage.pulse(_lock(key)) is None or not _is_free(storage, _lock(key)):
+    if not _is_dead(storage, attempt_key(export_id, number)):
         return []
     lines = list(journal(storage, export_id, number))
     boot_id = next((line["boot"] for line in lines if "boot" in line), None)
@@ -266,13 +293,48 @@ def dead_journal(storage: Storage, export_id: str, number: int) -> list[Finished
 
 def journal(storage: Storage, export_id: str, number: int) -> Iterator[dict[str, Any]]:
     """The whole lines of an attempt's journal; torn ones are passed over."""
-    for line in (storage.get(f"{attempt_key(export_id, number)}/journal.jsonl") or b"").split(b"\n"):
+    for line in (storage.get(_journal(attempt_key(export_id, number))) or b"").split(b"\n"):
         try:
             entry = json.loads(line)
         except ValueError:
             continue
         if isinstance(entry, dict):
             yield entry
+
+
+def history(ledger: Ledger, export_id: str) -> tuple[Past, ...]:
+    """How earlier attempts ended, oldest first; without those that live, and those of which nothing is known."""
+    storage = ledger.storage
+    dead = [number for number in ledger.attempts(export_id) if _is_dead(storage, attempt_key(export_id, number))]
+    pasts = (_past(storage, export_id, number) for number in dead)
+    return tuple(past for past in pasts if past is not None)
+
+
+def _past(storage: Storage, export_id: str, number: int) -> Past | None:
+    lines = list(journal(storage, export_id, number))
+    version = storage.version(_journal(attempt_key(export_id, number)))
+    if not lines or version is None:
+        return None  # swept, or dead before its first word
+    known = {name: value for line in lines for name, value in line.items()}
+    new_files = sum("file" in line and "adopted" not in line for line in lines)
+    return Past(
+        number=number,
+        stage=known.get("stage"),
+        new_files=new_files,
+        ended=_ending(known),
+        crashed_on=known.get("crashed_on"),
+        crash=known.get("crash"),
+        began_ns=known.get("began_ns"),
+        last_file_ns=version.mtime_ns if new_files else None,
+    )
+
+
+def _ending(known: Mapping[str, object]) -> Ending | None:
+    if "crash" in known:
+        return "crashed"
+    if "trouble" in known:
+        return "trouble"
+    return "handed_back" if "handed_back" in known else None
 
 
 def percent_floor(ledger: Ledger, export_id: str) -> int:
@@ -287,6 +349,14 @@ def percent_floor(ledger: Ledger, export_id: str) -> int:
 
 def _lock(key: str) -> str:
     return f"{key}/{_LOCK}"
+
+
+def _journal(key: str) -> str:
+    return f"{key}/journal.jsonl"
+
+
+def _file_line(copy: Copy, written: Written) -> dict[str, object]:
+    return {"file": copy.name, "identity": copy.identity, "size": written.size_bytes, "crc32": written.crc32}
 
 
 def _unwatched(_: int) -> None:

@@ -4,8 +4,9 @@ Knows neither a broker nor the kind of storage. Every wait for a disk is in a th
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar, TypeVarTuple
@@ -13,9 +14,8 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from anyio import to_thread
 
-from contracts import Archive, ErrorCode, ExportStart, Project, Stage, State, Terminal
-from contracts.messages import CONTRACT_VERSION
-from service.attempt import Attempt, begin, percent_floor
+from contracts import Archive, ErrorCode, ExportStart, Project, Stage, State
+from service.attempt import Attempt, Lost, begin, percent_floor
 from service.copying import copy_all, is_fault
 from service.errors import Interrupted, Trouble, Verdict
 from service.ledger import Decision, Ledger
@@ -26,7 +26,7 @@ from service.naming import folder_name
 from service.outcome import completed, failed
 from service.packing import SCRIPT, archive_size_bytes, lay_out
 from service.plan import plan_export
-from service.progress import Meter, Report, Stop
+from service.progress import Halt, Meter, Report, Stop
 from service.script import write_script
 from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
@@ -50,23 +50,36 @@ class Workshop:
     ledger: Ledger
     copiers: anyio.CapacityLimiter
     """Shared by all exports of a process; apart from anyio's own threads, which others need for other things."""
+    worker: str = ""
+    """Who notes an unexpected error; without a name (`run`) the error counts against no export."""
 
 
-async def export(command: ExportStart, project: Project, shop: Workshop, report: Report, stop: Stop) -> Terminal:
-    """The whole way from a valid command to its one terminal event. Any number of times gives the same event.
+async def export(command: ExportStart, shop: Workshop, report: Report, stop: Stop) -> Decision:
+    """The whole way from a command, as `Ledger.accept` returned it, to its one decision, published.
 
-    Raises Conflict for an id that belongs to another content, Trouble for what only this machine cannot do, and
-    Interrupted when `stop` is set: in all three cases nothing was decided, and the same call goes on later.
+    Any number of times gives the same. Raises Trouble for what only this machine cannot do, and Interrupted when
+    `stop` is set: in both cases nothing was decided, and the same call goes on later.
     """
-    if command.version > CONTRACT_VERSION:
-        raise Trouble(ErrorCode.UNSUPPORTED_VERSION, f"the command is of contract version {command.version}")
     store = await to_thread.run_sync(shop.ledger.open)
-    first = await to_thread.run_sync(shop.ledger.accept, command, project)
-    decision = await rival_finished(shop.ledger, first.export_id, stop)
+    decision = await rival_finished(shop.ledger, command.export_id, stop)
     if decision is None:
-        return (await _try(first, project, shop, store, report, stop)).event
-    await to_thread.run_sync(_publish, shop.ledger, first.export_id, decision)
-    return decision.event
+        return await _try(command, shop, store, report, stop)
+    await to_thread.run_sync(_publish, shop.ledger, command.export_id, decision)
+    return decision
+
+
+async def give_up(command: ExportStart, shop: Workshop, verdict: Verdict, stage: Stage = Stage.PLANNING) -> Decision:
+    """Decides by a verdict that no attempt came to itself, unless it was decided before; `stage` is where it was."""
+    return await to_thread.run_sync(_give_up, command, shop.ledger, verdict, stage)
+
+
+def _give_up(command: ExportStart, ledger: Ledger, verdict: Verdict, stage: Stage) -> Decision:
+    last = max(ledger.attempts(command.export_id), default=0)
+    project_id = None if command.project is None else command.project.id
+    event = failed(command.export_id, project_id, last, verdict, stage, _now())
+    decision = ledger.decide(command.export_id, Decision.of(0, None, None, event))
+    _publish(ledger, command.export_id, decision)
+    return decision
 
 
 def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
@@ -76,12 +89,10 @@ def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
         ledger.clean(export_id)
 
 
-async def _try(
-    command: ExportStart, project: Project, shop: Workshop, store: str, report: Report, stop: Stop
-) -> Decision:
+async def _try(command: ExportStart, shop: Workshop, store: str, report: Report, stop: Stop) -> Decision:
     """One attempt, up to a published decision: its own, or that of a rival who was faster."""
     try:
-        return await _try_alone(command, project, shop, store, report, stop)
+        return await _try_alone(command, shop, store, report, stop)
     except Trouble:
         # A swept or overtaken attempt first shows as a file that is not there.
         decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
@@ -91,14 +102,13 @@ async def _try(
     return decided
 
 
-async def _try_alone(
-    command: ExportStart, project: Project, shop: Workshop, store: str, report: Report, stop: Stop
-) -> Decision:
+async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: Report, stop: Stop) -> Decision:
     """One attempt, as if there were no rivals."""
     floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
     attempt = await to_thread.run_sync(_begin, command, shop.ledger)
+    project = _project_of(command)
     meter = Meter(command.export_id, project.id, attempt.number, floor)
-    halt = Stop(stop)
+    halt = Halt(stop)
     work = _Work(command, project, shop, attempt, meter, halt)
     try:
         wanted = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt, store))
@@ -110,15 +120,30 @@ async def _try_alone(
         await to_thread.run_sync(_publish, shop.ledger, command.export_id, decision)
         meter.is_published = decision.folder is not None
         report(meter.snapshot())
-    except Interrupted:
-        with suppress(Trouble):  # the note spares the export a suspicion; without it nothing is lost
-            await to_thread.run_sync(attempt.note_handed_back)
+    except BaseException as end:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(_note_end, attempt, end, shop.worker)
         raise
     else:
         return decision
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(attempt.end)
+
+
+def _note_end(attempt: Attempt, end: BaseException, worker: str) -> None:
+    """Spares the export the suspicion that it kills its workers."""
+    match end:
+        case Lost():
+            pass  # its files are another's, or gone
+        case Trouble():
+            attempt.note_trouble(end.code)
+        case Interrupted() | CancelledError():
+            attempt.note_handed_back()
+        case Exception():
+            attempt.note_crash(worker, f"{type(end).__name__}: {str(end)[:200]}")
+        case _:
+            pass  # the process is ending
 
 
 async def _work_out(work: "_Work", meanwhile: Meanwhile) -> Decision:
@@ -128,8 +153,14 @@ async def _work_out(work: "_Work", meanwhile: Meanwhile) -> Decision:
             return await work.through()
     except Verdict as verdict:
         attempt = work.attempt
-        event = failed(attempt.export_id, work.project, attempt.number, verdict, work.stage, _now())
-        return Decision(0, None, None, event)
+        event = failed(attempt.export_id, work.project.id, attempt.number, verdict, work.stage, _now())
+        return Decision.of(0, None, None, event)
+
+
+def _project_of(command: ExportStart) -> Project:
+    if command.project is None:
+        raise ValueError("a command that was not accepted has no project")
+    return command.project
 
 
 def _begin(command: ExportStart, ledger: Ledger) -> Attempt:
@@ -145,36 +176,37 @@ class _Work:
     shop: Workshop
     attempt: Attempt
     meter: Meter
-    halt: Stop
+    halt: Halt
     stage: Stage = Stage.PLANNING
     timings: dict[Stage, float] = field(default_factory=dict)
 
     async def through(self) -> Decision:
         """Everything up to the decision, which the caller makes."""
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
-        with self._at(Stage.PLANNING, State.PLANNING):
+        async with self._at(Stage.PLANNING, State.PLANNING):
             draft = await to_thread.run_sync(self._draft)
             facts = await survey(draft, self.shop.storage)
             plan = await to_thread.run_sync(settle, draft, facts)
             await to_thread.run_sync(self.attempt.note_facts, facts)
-        with self._at(Stage.COPYING, State.COPYING):
+        async with self._at(Stage.COPYING, State.COPYING):
             plan, media = await self._copy(plan, facts)
             plan = with_checksum_warnings(plan, media)
-        with self._at(Stage.PACKING, State.PACKING):
+        async with self._at(Stage.PACKING, State.PACKING):
             files, archive = await self._in_a_thread(self._write_and_pack, plan, media)
-        with self._at(Stage.VERIFYING, State.VERIFYING):
+        async with self._at(Stage.VERIFYING, State.VERIFYING):
             await to_thread.run_sync(self._verify, files)
             await self._make_durable(files, archive)
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         event = completed(plan, files, archive, self.attempt.number, self.timings, _now())
         name = None if archive is None else f"{draft.folder}.zip"
-        return Decision(self.attempt.number, draft.folder, name, event)
+        return Decision.of(self.attempt.number, draft.folder, name, event)
 
-    @contextmanager
-    def _at(self, stage: Stage, state: State) -> Iterator[None]:
+    @asynccontextmanager
+    async def _at(self, stage: Stage, state: State) -> AsyncIterator[None]:
         self.halt.obey()
         self.stage = stage
         self.meter.stepped(state)
+        await to_thread.run_sync(self.attempt.note_stage, stage)
         began = time.monotonic()
         yield
         self.timings[stage] = time.monotonic() - began

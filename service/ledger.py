@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from contracts import ErrorCode, ExportStart, Project, Terminal
-from contracts.messages import MESSAGES
+from contracts import Error, ErrorCode, ExportFailed, ExportStart, Project, Terminal
+from contracts.base import ProjectId
+from contracts.messages import CONTRACT_VERSION, MESSAGES
 from service.errors import Conflict, Trouble
 from service.naming import folder_name_beside
 from service.storage.port import DRAFT, Storage
@@ -23,7 +24,10 @@ _STORE = f"{RECORDS}/store.json"
 # No export_id has an underscore, so none can take these places.
 _NAMES = f"{RECORDS}/_names"
 _TRASH = f"{RECORDS}/_trash"
+_OWED = f"{RECORDS}/_owed"
 _EXPORT_ID = re.compile(r"[a-z0-9-]{1,64}")
+_PROJECT_ID: TypeAdapter[str] = TypeAdapter(ProjectId)
+_WISHES = {"cancel.json", "gone.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,24 @@ class Decision:
     folder: str | None
     archive: str | None
     event: Terminal
-
-    def to_json(self) -> bytes:
-        event = json.loads(self.event.model_dump_json())
-        parts = {"attempt": self.attempt, "folder": self.folder, "archive": self.archive}
-        return _json({**parts, "type": self.event.type, "event": event})
+    body: bytes
+    """The event as it was first told. Every repeat tells these bytes, whatever version of the models reads them."""
 
     @classmethod
-    def from_json(cls, body: bytes) -> "Decision":
-        parts = json.loads(body)
-        event = MESSAGES[parts["type"]].model_validate_json(json.dumps(parts["event"]))
+    def of(cls, attempt: int, folder: str | None, archive: str | None, event: Terminal) -> "Decision":
+        """What would be decided now."""
+        return cls(attempt, folder, archive, event, event.model_dump_json().encode())
+
+    def to_json(self) -> bytes:
+        parts = {"attempt": self.attempt, "folder": self.folder, "archive": self.archive}
+        return _json({**parts, "type": self.event.type, "body": self.body.decode()})
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Decision":
+        parts = json.loads(content)
+        event = MESSAGES[parts["type"]].model_validate_json(parts["body"])
         assert isinstance(event, Terminal), parts["type"]  # noqa: S101 - what we wrote ourselves
-        return cls(parts["attempt"], parts["folder"], parts["archive"], event)
+        return cls(parts["attempt"], parts["folder"], parts["archive"], event, parts["body"].encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Ledger:
         """The root's id; makes a new root of an existing directory that has none."""
         self.storage.make_directories(RECORDS)
         self.storage.make_directories(_NAMES)
+        self.storage.make_directories(_OWED)
         identity = hashlib.sha256(str(self.storage.version("")).encode() + str(datetime.now(UTC)).encode())
         self.storage.create(_STORE, _json({"store": identity.hexdigest()[:32], "layout": 1}))
         return self.open()
@@ -84,11 +95,22 @@ class Ledger:
 
     # ---- command and name
 
-    def accept(self, command: ExportStart, project: Project) -> ExportStart:
-        """Stores the command, or finds the one that came first; its time holds.
+    def needs_project(self, command: ExportStart) -> bool:
+        """Whether the project that the command refers to must be read: what was read once may be gone since."""
+        return command.project_ref is not None and self._project_read_before(command) is None
 
-        Raises Conflict when the id belongs to another content.
+    def accept(self, command: ExportStart, project: Project | None) -> ExportStart:
+        """Stores the command, or finds the one that came first; its time holds. What comes back has its project.
+
+        The `project` is the verified one; it may lack where `needs_project` says so. Raises Conflict when the id
+        belongs to another content, and Trouble(unsupported_version) for a command that a newer worker understands.
         """
+        if command.version > CONTRACT_VERSION:
+            raise Trouble(ErrorCode.UNSUPPORTED_VERSION, f"the command is of contract version {command.version}")
+        self._insist_on_no_refusal(command.export_id)
+        project = project or self._project_read_before(command)
+        if project is None:
+            raise Trouble(ErrorCode.PROJECT_UNAVAILABLE, "the project of the command was not read")
         place = f"{RECORDS}/{command.export_id}"
         self.storage.make_directories(place)
         if not self.storage.create(f"{place}/project.json", _model_json(project)):
@@ -96,25 +118,63 @@ class Ledger:
             if stored is None or _meaning(stored) != _meaning(project):
                 raise Conflict(f'export "{command.export_id}" was asked for before with another project')
         self.storage.create(f"{place}/command.json", command.model_dump_json(exclude={"project"}).encode())
+        self._insist_on_no_refusal(command.export_id)
         first = self._command(command.export_id)
         if first is None or _asked(first) != _asked(command):
             raise Conflict(f'export "{command.export_id}" was asked for before with other options')
         return first.model_copy(update={"project": project})
 
+    def _insist_on_no_refusal(self, export_id: str) -> None:
+        if "refused" in self._stored(export_id):
+            raise Conflict(f'export "{export_id}" was asked for before by a message that was refused')
+
+    def _project_read_before(self, command: ExportStart) -> Project | None:
+        """The project of an earlier command that referred to the same bytes."""
+        stored = self._stored(command.export_id).get("project_ref") or {}
+        if command.project_ref is None or stored.get("sha256") != command.project_ref.sha256:
+            return None
+        return self._project(command.export_id)
+
+    def refuse(self, export_id: str, fingerprint: str, error: Error, project_id: str | None, at: datetime) -> Decision:
+        """Decides `failed` for an invalid message whose id is new; `fingerprint` tells it from every other message.
+
+        Raises Conflict when the id has a command, or belongs to another refused message. What the message gives for
+        its project's id may be what is invalid, and is then not repeated.
+        """
+        place = f"{RECORDS}/{export_id}"
+        refusal = {"refused": fingerprint}
+        self.storage.make_directories(place)
+        self.storage.create(f"{place}/command.json", _json(refusal))
+        if self._stored(export_id) != refusal:
+            raise Conflict(f'export "{export_id}" was asked for before by another message')
+        event = ExportFailed(export_id=export_id, project_id=_valid(project_id), attempt=0, at=at, error=error)
+        return self.decide(export_id, Decision.of(0, None, None, event))
+
     def command(self, export_id: str) -> ExportStart | None:
-        """The first command that came, with its project."""
+        """The first command that came, with its project; nothing where what came was refused."""
         command, project = self._command(export_id), self._project(export_id)
         if command is None or project is None:
             return None
         return command.model_copy(update={"project": project})
 
+    def command_as_sent(self, export_id: str) -> ExportStart | None:
+        """The first command that came, with the reference to its project if it had one: to be sent once more."""
+        stored = self._stored(export_id)
+        return ExportStart.model_validate(stored) if stored.get("project_ref") else self.command(export_id)
+
     def _command(self, export_id: str) -> ExportStart | None:
-        body = self.storage.get(f"{RECORDS}/{export_id}/command.json")
-        if body is None:
+        stored = self._stored(export_id)
+        if not stored or "refused" in stored:
             return None
         # The project was verified when it was stored, and a reference to it has served its purpose.
-        fields = {**json.loads(body), "project_ref": None, "project": {"id": "-", "sections": []}}
+        fields = {**stored, "project_ref": None, "project": {"id": "-", "sections": []}}
         return ExportStart.model_validate_json(json.dumps(fields))
+
+    def _stored(self, export_id: str) -> dict[str, Any]:
+        """What is in `command.json`: a command without its project, or a refusal; empty when there is none."""
+        body = self.storage.get(f"{RECORDS}/{export_id}/command.json")
+        stored: dict[str, Any] = {} if body is None else json.loads(body)
+        return stored
 
     def _project(self, export_id: str) -> Project | None:
         body = self.storage.get(f"{RECORDS}/{export_id}/project.json")
@@ -197,6 +257,32 @@ class Ledger:
             self.storage.version(f"{attempt_key(export_id, decision.attempt)}/tree")
         )
 
+    # ---- what is owed
+
+    def owe(self, export_id: str) -> None:
+        """Notes that the end of an export must still be announced. Not durable: the unacked message says it too."""
+        if self.storage.version(_OWED) is None:
+            self.storage.make_directories(_OWED)
+        self.storage.claim(f"{_OWED}/{export_id}")
+
+    def owed(self) -> list[str]:
+        """Every export whose end must still be announced."""
+        return self.storage.names(_OWED)
+
+    def owed_since(self, export_id: str) -> datetime | None:
+        """Since when, by the storage's clock, or since it was owed again; nothing when it is not."""
+        version = self.storage.version(f"{_OWED}/{export_id}")
+        return None if version is None else _moment(version.mtime_ns)
+
+    def owe_again(self, export_id: str) -> None:
+        """Counts from now on, by the storage's clock; does nothing where nothing is owed any more."""
+        if self.owed_since(export_id) is not None:
+            self.storage.beat(f"{_OWED}/{export_id}")
+
+    def told(self, export_id: str) -> None:
+        """The end was announced, and the broker has confirmed it."""
+        self.storage.remove(f"{_OWED}/{export_id}")
+
     # ---- removal
 
     def gone(self, export_id: str) -> str | None:
@@ -210,27 +296,56 @@ class Ledger:
         self.storage.create(f"{RECORDS}/{export_id}/gone.json", _json({"reason": reason}))
         self.finish_withdrawing(export_id, decision)
 
+    def delete(self, export_id: str, reason: str) -> None:
+        """Takes a finished export away, and cancels an unfinished one; also one that nobody asked for yet.
+
+        It is gone before it is cancelled: whoever decides after this looked must find that nothing may be published.
+        """
+        place = f"{RECORDS}/{export_id}"
+        self.storage.make_directories(place)
+        self.storage.create(f"{place}/gone.json", _json({"reason": "deleted"}))
+        decision = self.decision(export_id)
+        if decision is None:
+            self.cancel(export_id, reason)
+        else:
+            self.finish_withdrawing(export_id, decision)
+
     def finish_withdrawing(self, export_id: str, decision: Decision) -> None:
-        """The rest of `withdraw`, whoever began it."""
+        """The rest of `withdraw` and `delete`, whoever began it."""
         trash = f"{_TRASH}/{export_id}"
         self.storage.make_directories(trash)
+        if decision.folder is not None:
+            # First what is not visible yet: whoever is about to publish finds nothing, or did it before the next step.
+            attempt = attempt_key(export_id, decision.attempt)
+            self.storage.rename(f"{attempt}/archive", f"{trash}/archive")
+            self.storage.rename(f"{attempt}/tree", f"{trash}/tree")
         for name in (decision.folder, decision.archive):
             if name is not None and self._owner(decision.folder or "") == export_id:
                 self.storage.rename(name, f"{trash}/{name}")
         self.storage.remove(trash)
 
     def forget(self, export_id: str, decision: Decision) -> None:
-        """Removes the last that is known of an export; its id and its name are free again.
-
-        The record goes by one step: half of one (gone, but not decided) would keep the id from ever publishing.
-        """
+        """Removes the last that is known of an export; its id and its name are free again."""
         if decision.folder is not None and self._owner(decision.folder) == export_id:
             self.storage.remove(f"{_NAMES}/{decision.folder.casefold()}")
+        self.forget_record(export_id)
+
+    def is_mere_wish(self, export_id: str) -> bool:
+        """Whether nobody ever asked for this export, but for its end."""
+        return _WISHES.issuperset(self.storage.names(f"{RECORDS}/{export_id}"))
+
+    def forget_record(self, export_id: str) -> bool:
+        """By one step: half of a record (gone, but not decided) would keep the id from ever publishing.
+
+        Whether this call did it.
+        """
+        self.told(export_id)
         forgotten = f"{_TRASH}/{export_id}_record"
         self.storage.remove(forgotten)
         self.storage.make_directories(_TRASH)
-        self.storage.rename(f"{RECORDS}/{export_id}", forgotten)
+        moved = self.storage.rename(f"{RECORDS}/{export_id}", forgotten)
         self.storage.remove(forgotten)
+        return moved
 
     # ---- attempts
 
@@ -268,7 +383,14 @@ class Ledger:
         versions = (self.storage.version(key) for key in keys)
         # Nothing at all: another sweep has just forgotten it.
         touched_ns = max((version.mtime_ns for version in versions if version), default=0)
-        return datetime.fromtimestamp(touched_ns / 1e9, UTC)
+        return _moment(touched_ns)
+
+    def now_ns(self, export_id: str) -> int:
+        """The storage's clock, as a touch of the export's record shows it: no two hosts agree on their own."""
+        record = f"{RECORDS}/{export_id}"
+        self.storage.beat(record)
+        version = self.storage.version(record)
+        return version.mtime_ns if version else 0
 
 
 def attempt_key(export_id: str, number: int) -> str:
@@ -286,6 +408,17 @@ def _asked(command: ExportStart) -> dict[str, Any]:
 
 def _meaning(project: Project) -> bytes:
     return project.model_dump_json(exclude_defaults=True).encode()
+
+
+def _valid(project_id: str | None) -> str | None:
+    try:
+        return _PROJECT_ID.validate_python(project_id)
+    except ValidationError:
+        return None
+
+
+def _moment(since_epoch_ns: int) -> datetime:
+    return datetime.fromtimestamp(since_epoch_ns / 1e9, UTC)
 
 
 def _outcome(export_id: str) -> str:

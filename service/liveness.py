@@ -13,7 +13,7 @@ from contracts import ErrorCode
 from service.attempt import Attempt, Lost, pulse_of_living
 from service.errors import Interrupted, Verdict
 from service.ledger import Decision, Ledger
-from service.progress import Meter, Report, Stop
+from service.progress import CANCELLED, Halt, Meter, Report, Stop
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Meanwhile:
     attempt: Attempt
     meter: Meter
     report: Report
-    halt: Stop
+    halt: Halt
     """Ends the work of this attempt."""
     store: str
     """The exports root that the export began in."""
@@ -81,7 +81,7 @@ def obey_others(ledger: Ledger, export_id: str) -> None:
     if ledger.is_decided(export_id):
         raise Lost("another attempt decided")
     if ledger.is_cancelled(export_id):
-        raise Verdict(ErrorCode.CANCELLED, "stopped as asked")
+        raise Verdict(ErrorCode.CANCELLED, CANCELLED)
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,6 @@ from contracts import (
     ExportFailed,
     FolderSummary,
     Kind,
-    Project,
     Stage,
 )
 from contracts.limits import MAX_OMISSIONS_IN_MESSAGE, MAX_WARNINGS_IN_MESSAGE
@@ -95,11 +94,11 @@ def _counts(plan: Plan) -> dict[Kind, Counts]:
 
 
 def failed(
-    export_id: str, project: Project, attempt: int, reason: ExportError, stage: Stage, at: datetime
+    export_id: str, project_id: str | None, attempt: int, reason: ExportError, stage: Stage, at: datetime
 ) -> ExportFailed | ExportCancelled:
     """What is told of an export without a result."""
     kind = ExportCancelled if reason.code is ErrorCode.CANCELLED else ExportFailed
-    return kind(export_id=export_id, project_id=project.id, attempt=attempt, at=at, error=error_of(reason, stage))
+    return kind(export_id=export_id, project_id=project_id, attempt=attempt, at=at, error=error_of(reason, stage))
 
 
 def error_of(reason: ExportError, stage: Stage) -> Error:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from contracts import ExportProgress, Kind, State, Tally
-from service.errors import Interrupted
+from contracts import ErrorCode, ExportProgress, Kind, State, Tally
+from service.errors import Interrupted, Verdict
 from service.model import Copy, Plan
+
+CANCELLED = "stopped as asked"
 
 Report = Callable[[ExportProgress], None]
 """Told of the progress several times a second, on the event loop; must not wait."""
@@ -20,11 +22,22 @@ class Stop:
 
     def __init__(self, above: "Stop | None" = None) -> None:
         self._event = threading.Event()
+        self._cancel = threading.Event()
         self._above = above
 
     def set(self) -> None:
         """Ends the work under this stop, not what runs under the one above it."""
         self._event.set()
+
+    def cancel(self) -> None:
+        """Ends an attempt under this stop by the verdict that `cancel.json` would give it within a second.
+
+        That wish is stored before. Who only waits for another process goes on waiting: it sees the same wish.
+        """
+        self._cancel.set()
+
+    def is_cancelled(self) -> bool:
+        return self._cancel.is_set() or (self._above is not None and self._above.is_cancelled())
 
     def obey(self) -> None:
         """Raises Interrupted when this or the one above is set."""
@@ -32,6 +45,16 @@ class Stop:
             raise Interrupted
         if self._above is not None:
             self._above.obey()
+
+
+class Halt(Stop):
+    """The stop of one attempt: the one place where a cancel becomes the export's verdict."""
+
+    def obey(self) -> None:
+        """Raises Verdict(cancelled) when this or one above is cancelled, and Interrupted when one is set."""
+        if self.is_cancelled():
+            raise Verdict(ErrorCode.CANCELLED, CANCELLED)
+        super().obey()
 
 
 @dataclass

@@ -25,25 +25,24 @@ class Swept:
     cleared: list[str] = field(default_factory=list)
     """Their unfinished files were removed."""
     forgotten: list[str] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    """With each the reason why it could not be swept now."""
 
 
 def sweep(ledger: Ledger, now: datetime, abandoned_after: timedelta) -> Swept:
     """Unfinished exports that nobody works on are kept for `abandoned_after`: so long they are resumed cheaply.
 
-    Trouble with one export keeps no other from being swept; the first is raised at the end.
+    Trouble with one export keeps no other from being swept.
     """
     ledger.open()
     ledger.clear_drafts(now - abandoned_after)
     ledger.clear_forgotten()
     swept = Swept()
-    troubles: list[Trouble] = []
     for export_id in ledger.ids():
         try:
             _sweep_one(ledger, export_id, now, abandoned_after, swept)
         except Trouble as trouble:
-            troubles.append(trouble)
-    if troubles:
-        raise troubles[0]
+            swept.troubles.append((export_id, trouble.detail))
     return swept
 
 
@@ -51,20 +50,24 @@ def _sweep_one(ledger: Ledger, export_id: str, now: datetime, abandoned_after: t
     decision = ledger.decision(export_id)
     if decision is not None:
         _settle_decided(ledger, export_id, decision, now, swept)
-    elif _is_abandoned(ledger, export_id, now - abandoned_after) and clear_dead(ledger, export_id):
-        swept.cleared.append(export_id)
+    elif _is_abandoned(ledger, export_id, now - abandoned_after):
+        _settle_abandoned(ledger, export_id, swept)
 
 
 def _is_abandoned(ledger: Ledger, export_id: str, before: datetime) -> bool:
     return pulse_of_living(ledger, export_id) is None and ledger.last_touched(export_id) < before
 
 
+def _settle_abandoned(ledger: Ledger, export_id: str, swept: Swept) -> None:
+    if clear_dead(ledger, export_id):
+        swept.cleared.append(export_id)
+    elif ledger.is_mere_wish(export_id) and ledger.forget_record(export_id):
+        swept.forgotten.append(export_id)
+
+
 def _settle_decided(ledger: Ledger, export_id: str, decision: Decision, now: datetime, swept: Swept) -> None:
     if ledger.gone(export_id) is not None:
-        ledger.finish_withdrawing(export_id, decision)
-        if _is_forgettable(decision, now):
-            ledger.forget(export_id, decision)
-            swept.forgotten.append(export_id)
+        _settle_gone(ledger, export_id, decision, now, swept)
         return
     if ledger.is_unpublished(export_id, decision):
         ledger.roll_forward(export_id, decision)
@@ -75,6 +78,15 @@ def _settle_decided(ledger: Ledger, export_id: str, decision: Decision, now: dat
         swept.expired.append(export_id)
     if ledger.clean(export_id):
         swept.cleared.append(export_id)
+
+
+def _settle_gone(ledger: Ledger, export_id: str, decision: Decision, now: datetime, swept: Swept) -> None:
+    ledger.finish_withdrawing(export_id, decision)
+    if ledger.clean(export_id):
+        swept.cleared.append(export_id)
+    if _is_forgettable(decision, now):
+        ledger.forget(export_id, decision)
+        swept.forgotten.append(export_id)
 
 
 def _expires_at(decision: Decision) -> datetime | None:

@@ -37,9 +37,11 @@ def test_an_expired_export_is_withdrawn_and_another_one_kept(desk: Desk) -> None
 def let_expire(outcome: Path) -> None:
     """As if it had been decided two days ago."""
     decision = json.loads(outcome.read_bytes())
+    event = json.loads(decision["body"])
     for name in ("at", "expires_at"):
-        moment = datetime.fromisoformat(decision["event"][name]) - timedelta(days=2)
-        decision["event"][name] = moment.astimezone(UTC).isoformat()
+        moment = datetime.fromisoformat(event[name]) - timedelta(days=2)
+        event[name] = moment.astimezone(UTC).isoformat()
+    decision["body"] = json.dumps(event)
     outcome.write_text(json.dumps(decision))
 
 
@@ -79,10 +81,13 @@ def test_hours_that_are_none_are_refused(hours: str, tmp_path: Path) -> None:
 
 def test_an_export_that_cannot_be_swept_is_no_fault_of_the_arguments(desk: Desk) -> None:
     desk.run("--export-id", "e1")
+    desk.run("--export-id", "e2", "--retain-days", "1")
+    let_expire(desk.exports / ".exports" / "e2" / "outcome.json")
     (desk.exports / ".exports" / "e1" / "outcome.json").write_text("{}")
     said = call("sweep", "--to", desk.exports)
     assert said.code == 1
-    assert said.sentence.startswith(f"export-service: --to {desk.exports}: ")
+    assert said._replace(out="").sentence.startswith(f"export-service: --to {desk.exports}: export e1: ")
+    assert "withdrew  1 expired export\n" in said.out, "what was done for the others is said all the same"
 
 
 def test_one_is_told_as_one_and_several_as_several(desk: Desk) -> None:

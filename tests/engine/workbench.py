@@ -120,7 +120,8 @@ class Bench:
             ledger = Ledger(storage)
             ledger.open_or_make()
             shop = Workshop(storage, ledger, anyio.CapacityLimiter(copiers))
-            return await export(command, command.project, shop, self.seen.append, stop or Stop())
+            accepted = ledger.accept(command, command.project)
+            return (await export(accepted, shop, self.seen.append, stop or Stop())).event
         finally:
             with contextlib.suppress(Killed):
                 storage.close()
