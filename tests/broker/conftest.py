@@ -1,0 +1,68 @@
+"""One RabbitMQ for all tests here: started with the first that wants it, empty before each."""
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker.commands import make_exports_root
+from tests.broker.listener import Listener
+from tests.broker.node import PrivateNode
+from tests.broker.workers import Workers
+
+
+@pytest.fixture(scope="session")
+def node_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNode]:
+    """Without RabbitMQ these tests fail: what they promise was not looked at."""
+    node = PrivateNode(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        node.start()
+        node.import_definitions()
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def node(node_of_the_run: PrivateNode) -> PrivateNode:
+    """The node, with our queues as on the day of their deployment."""
+    asyncio.run(node_of_the_run.purge_all())
+    return node_of_the_run
+
+
+@pytest.fixture
+async def listener(node: PrivateNode) -> AsyncIterator[Listener]:
+    async with Listener(node.url()) as listener:
+        yield listener
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    (tmp_path / "media").mkdir()
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Path:
+    return make_exports_root(tmp_path / "exports")
+
+
+@pytest.fixture
+def workers(node: PrivateNode, media: Path, exports: Path, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(node, media, exports, tmp_path)
+    try:
+        yield workers
+    finally:
+        workers.end_all()
+        node.drop_own_queues()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its workers said."""
+    report = yield
+    workers = getattr(item, "funcargs", {}).get("workers")
+    if report.failed and isinstance(workers, Workers):
+        report.sections.extend(workers.report())
+    return report
