@@ -1,4 +1,4 @@
-"""Writes the JSON Schemas and the golden examples beside the models: `python -m contracts.generate [--check]`."""
+"""Writes what follows from the models and the topology: `python -m contracts.generate [--check]`."""
 
 import argparse
 import json
@@ -11,9 +11,12 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from contracts.base import Contract
 from contracts.golden import INBOUND, MODELS, as_written, golden_examples
 from contracts.messages import CONTRACT_VERSION
+from contracts.topology import definitions
 
 HERE = Path(__file__).parent
 GENERATED_DIRECTORIES = ("examples", "schemas")
+DEFINITIONS = "../deploy/rabbitmq/definitions.json"
+"""For operators, not for importers: beside the package, in no wheel."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,30 +50,34 @@ def generated_files() -> dict[str, str]:
     """The text of every file, by its path from here."""
     schemas = {f"schemas/{name}.json": _pretty(schema_of(name, model)) for name, model in MODELS.items()}
     examples = {f"examples/{name}.json": as_written(example) for name, example in golden_examples().items()}
-    return schemas | examples
+    return schemas | examples | {DEFINITIONS: _pretty(definitions())}
 
 
 def schema_of(name: str, model: type[Contract]) -> dict[str, Any]:
     """What the service accepts, of what others send; what others may count on, of what the service sends."""
-    mode: JsonSchemaMode = "validation" if issubclass(model, INBOUND) else "serialization"
-    schema = model.model_json_schema(mode=mode, schema_generator=_WithoutFieldTitles)
+    schema = model.model_json_schema(mode=mode_of(model), schema_generator=WithoutFieldTitles)
     head = {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"urn:export-service:{name}:{CONTRACT_VERSION}"}
     return head | schema | {"title": name}
 
 
-class _WithoutFieldTitles(GenerateJsonSchema):
+def mode_of(model: type[Contract]) -> JsonSchemaMode:
+    return "validation" if issubclass(model, INBOUND) else "serialization"
+
+
+class WithoutFieldTitles(GenerateJsonSchema):
     """`export_id` says it all; a title `Export Id` beside it is noise."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
 
 
-def _pretty(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def _pretty(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _present(directory: Path) -> set[str]:
-    return {
+    deployed = {DEFINITIONS} if (directory / DEFINITIONS).is_file() else set()
+    return deployed | {
         file.relative_to(directory).as_posix()
         for generated in GENERATED_DIRECTORIES
         for file in (directory / generated).rglob("*")
