@@ -63,15 +63,14 @@ def _big_sentence(directory: Path, key: str, size: int) -> Document:
     return {"text": "A long shot.", "video": {"status": "completed", "uri": uri}}
 
 
-def export_start(export_id: str, project: Document, requested_at: str = "2026-11-23T18:42:20Z",
-                 **options: object) -> Document:  # fmt: skip
+def export_start(export_id: str, project: Document, options: Document | None = None) -> Document:
     """The message `export.start`, as another service would write it."""
     return {
         "version": 1,
         "export_id": export_id,
-        "requested_at": requested_at,
+        "requested_at": "2026-11-23T18:42:20Z",
         "project": project,
-        "options": options,
+        "options": options or {},
     }
 
 

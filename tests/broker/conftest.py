@@ -9,6 +9,7 @@ import pytest
 from tests.broker.commands import make_exports_root
 from tests.broker.listener import Listener
 from tests.broker.node import PrivateNode
+from tests.broker.stage import Stage
 from tests.broker.workers import Workers
 
 
@@ -29,6 +30,14 @@ def node(node_of_the_run: PrivateNode) -> PrivateNode:
     """The node, with our queues as on the day of their deployment."""
     asyncio.run(node_of_the_run.purge_all())
     return node_of_the_run
+
+
+@pytest.fixture
+def mortal(node: PrivateNode) -> Iterator[PrivateNode]:
+    """The node, for a test that kills it; running again afterwards, whatever the test came to."""
+    yield node
+    if not node.is_running:
+        node.start()
 
 
 @pytest.fixture
@@ -55,7 +64,12 @@ def workers(node: PrivateNode, media: Path, exports: Path, tmp_path: Path) -> It
         yield workers
     finally:
         workers.end_all()
-        node.drop_own_queues()
+        node.drop_workers_queues()
+
+
+@pytest.fixture
+def stage(node: PrivateNode, listener: Listener, workers: Workers) -> Stage:
+    return Stage(node, listener, workers)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -93,6 +93,15 @@ class PrivateNode:
         self._order(f"end {signal.SIGKILL}")
 
     @property
+    def is_running(self) -> bool:
+        return self._order("look").startswith("running")
+
+    async def restarted(self) -> None:
+        """kill -9, and a new start on what is on the disk."""
+        await asyncio.to_thread(self.kill)
+        await asyncio.to_thread(self.start)
+
+    @property
     def pid(self) -> int:
         """Of the Erlang machine itself."""
         state, number = self._order("look").split()
@@ -244,9 +253,9 @@ class PrivateNode:
                 queue = await channel.declare_queue(name, passive=True)
                 await queue.purge()
 
-    def drop_own_queues(self) -> None:
-        """Deletes what workers and tests declared for themselves; by itself it would go a minute later."""
-        self.ctl("eval", _DROP_OTHERS.format(", ".join(f'<<"{name}">>' for name in OUR_QUEUES)))
+    def drop_workers_queues(self) -> None:
+        """Deletes what workers declared for themselves; by itself it would go a minute later."""
+        self.ctl("eval", _DROP_OWN)
 
     @asynccontextmanager
     async def channel(self, user: str = ADMINISTRATOR) -> AsyncIterator[AbstractChannel]:
@@ -266,9 +275,9 @@ _CHECKED_OUT = (
     " {binary_to_list(element(4, amqqueue:get_name(Q))), N} end"
     " || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue]."
 )
-_DROP_OTHERS = (
+_DROP_OWN = (
     '[rabbit_amqqueue:delete(Q, false, false, <<"tests">>) || Q <- rabbit_amqqueue:list(),'
-    " not lists:member(element(4, amqqueue:get_name(Q)), [{}])], ok."
+    f' string:prefix(element(4, amqqueue:get_name(Q)), "{topology.WORKER_QUEUES}") =/= nomatch], ok.'
 )
 
 

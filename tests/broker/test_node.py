@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,6 @@ async def publish(
     await (await channel.get_exchange(exchange, ensure=False)).publish(message, key, mandatory=mandatory)
 
 
-@pytest.fixture
-def killed(node_of_the_run: PrivateNode) -> Iterator[PrivateNode]:
-    """The node, for a test that ends it by force: running again afterwards, whatever the test came to."""
-    yield node_of_the_run
-    if node_of_the_run._order("look").startswith("ended"):
-        node_of_the_run.start()
-
-
 # ---- the node itself
 
 
@@ -58,22 +49,18 @@ def test_nobody_but_this_machine_reaches_the_node(node: PrivateNode) -> None:
     assert {port for _, _, port in addresses} >= ports
 
 
-async def test_a_confirmed_message_survives_kill_9_and_a_restart(killed: PrivateNode, node: PrivateNode) -> None:
-    await start(node, b"{}")
-    pid = node.pid
-    await asyncio.to_thread(killed.kill)
-    await asyncio.to_thread(killed.start)
-    assert node.pid != pid
-    await node.until_depth(topology.START, 1)
+async def test_a_confirmed_message_survives_kill_9_and_a_restart(mortal: PrivateNode) -> None:
+    await start(mortal, b"{}")
+    pid = mortal.pid
+    await mortal.restarted()
+    assert mortal.pid != pid
+    await mortal.until_depth(topology.START, 1)
 
 
-async def test_a_listener_comes_back_after_a_restart_and_has_missed_nothing(
-    killed: PrivateNode, node: PrivateNode
-) -> None:
-    async with Listener(node.url()) as listener:
-        await asyncio.to_thread(killed.kill)
-        await asyncio.to_thread(killed.start)
-        async with node.channel(USER) as channel:
+async def test_a_listener_comes_back_after_a_restart_and_has_missed_nothing(mortal: PrivateNode) -> None:
+    async with Listener(mortal.url()) as listener:
+        await mortal.restarted()
+        async with mortal.channel(USER) as channel:
             await publish(channel, EXCHANGE, "export.completed", b'{"export_id": "e1"}')
         assert (await listener.terminal("e1")).body == b'{"export_id": "e1"}'
 

@@ -120,6 +120,9 @@ class Workers:
             "exports_root": str(self.exports_root),
             "health_port": health_port,
             "prefetch": 2,
+            "worker_name": name,
+            "probe_seconds": "0.2",
+            "patience_seconds": 2,
         }
         environment = _without_settings() | {
             f"EXPORT_{key.upper()}": str(value) for key, value in (ours | settings).items()
