@@ -19,6 +19,8 @@ from service.segments import Extent, Segment
 from service.storage.port import Hold, SourceFault, Storage, Watch
 
 _LOCK = "lock"
+_LET_GO_NS = 0
+"""The time of an attempt's directory that says of an end what the journal had no room for: a time takes none."""
 
 
 class Finished(NamedTuple):
@@ -142,25 +144,33 @@ class Attempt:
 
     def note_stage(self, stage: Stage) -> None:
         """Tells later where it died, if it does."""
-        self._note_if_it_can({"stage": stage})
+        with suppress(Trouble):
+            self._note_if_kept({"stage": stage})
 
     def note_handed_back(self) -> None:
         """Stopped on purpose: this end says nothing against the export."""
-        self._note_if_it_can({"handed_back": True})
+        self._note_end({"handed_back": True})
 
     def note_trouble(self, code: ErrorCode) -> None:
         """Ended by this machine's own trouble: no death either."""
-        self._note_if_it_can({"trouble": code})
+        self._note_end({"trouble": code})
 
     def note_crash(self, worker: str, error: str) -> None:
         """Ended by an error that nobody expected."""
-        self._note_if_it_can({"crashed_on": worker, "crash": error})
+        self._note_end({"crashed_on": worker, "crash": error})
 
-    def _note_if_it_can(self, line: dict[str, object]) -> None:
-        """Nothing is made of the note but a judgement; in an attempt that was cleared away it would be litter."""
-        with suppress(Trouble):
-            if self._noted_ns() is not None:
-                self._note(line)
+    def _note_end(self, line: dict[str, object]) -> None:
+        """An end without its note would look like a death, and five full disks like poison."""
+        try:
+            self._note_if_kept(line)
+        except Trouble:
+            with suppress(Trouble):
+                self.storage.set_moment(self.key, _LET_GO_NS)
+
+    def _note_if_kept(self, line: dict[str, object]) -> None:
+        """In an attempt that was cleared away the note would be litter."""
+        if self._noted_ns() is not None:
+            self._note(line)
 
     def _noted_ns(self) -> int | None:
         """When the last note was taken, by the storage's clock; nothing when the journal is gone."""
@@ -311,9 +321,10 @@ def history(ledger: Ledger, export_id: str) -> tuple[Past, ...]:
 
 
 def _past(storage: Storage, export_id: str, number: int) -> Past | None:
+    key = attempt_key(export_id, number)
     lines = list(journal(storage, export_id, number))
-    version = storage.version(_journal(attempt_key(export_id, number)))
-    if not lines or version is None:
+    noted, directory = storage.version(_journal(key)), storage.version(key)
+    if not lines or noted is None or directory is None:
         return None  # swept, or dead before its first word
     known = {name: value for line in lines for name, value in line.items()}
     new_files = sum("file" in line and "adopted" not in line for line in lines)
@@ -321,11 +332,11 @@ def _past(storage: Storage, export_id: str, number: int) -> Past | None:
         number=number,
         stage=known.get("stage"),
         new_files=new_files,
-        ended=_ending(known),
+        ended=_ending(known) or ("trouble" if directory.mtime_ns == _LET_GO_NS else None),
         crashed_on=known.get("crashed_on"),
         crash=known.get("crash"),
         began_ns=known.get("began_ns"),
-        last_file_ns=version.mtime_ns if new_files else None,
+        last_file_ns=noted.mtime_ns if new_files else None,
     )
 
 

@@ -104,9 +104,9 @@ async def _try(command: ExportStart, shop: Workshop, store: str, report: Report,
 
 async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: Report, stop: Stop) -> Decision:
     """One attempt, as if there were no rivals."""
+    project = _project_of(command)
     floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
     attempt = await to_thread.run_sync(_begin, command, shop.ledger)
-    project = _project_of(command)
     meter = Meter(command.export_id, project.id, attempt.number, floor)
     halt = Halt(stop)
     work = _Work(command, project, shop, attempt, meter, halt)

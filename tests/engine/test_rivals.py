@@ -90,12 +90,12 @@ def test_a_frozen_process_that_wakes_up_changes_nothing(where: str, bench: Bench
         zombie = thread.submit(bench.run, start(small_project()), frozen)
         with gate.while_frozen():
             event = completed(bench.run(start(small_project())))
-            sweep(bench.ledger(), datetime.now(UTC), timedelta(0))
+            assert sweep(bench.ledger(), datetime.now(UTC), timedelta(0)).troubles == []
             decided = bench.outcome()
         assert zombie.result() == event
     assert visible(bench.exports) == undisturbed.tree
     assert bench.outcome() == decided
-    sweep(bench.ledger(), datetime.now(UTC), timedelta(0))
+    assert sweep(bench.ledger(), datetime.now(UTC), timedelta(0)).troubles == []
     assert staged(bench.exports) == []
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import time
@@ -11,17 +12,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from contracts import Terminal
+from contracts import Error, ErrorCode, Stage, Terminal
 from service import attempt as attempts
-from service.attempt import Finished
-from service.errors import Trouble
+from service.attempt import Attempt, Finished, history
+from service.errors import Conflict, Trouble
+from service.judgement import judge
 from service.ledger import Decision, Ledger
 from service.model import Copy
 from service.storage.disk import Disk
 from service.storage.local import LocalStorage
 from service.survey import look_at
 from service.sweep import sweep
-from tests.engine.faulty import ActingDisk, Killed, RecordingDisk, before, dying
+from tests.engine.faulty import ActingDisk, Killed, RecordingDisk, before, dying, failing
 from tests.engine.workbench import (
     FOLDER,
     REQUESTED_AT,
@@ -137,6 +139,53 @@ def a_foreign_archive(bench: Bench, undisturbed: Undisturbed) -> str | None:
     with contextlib.suppress(Trouble):
         bench.run(start(small_project()), before("open", "/archive.part", lambda: theirs.write_bytes(b"theirs")))
     return None if visible(bench.exports) == {theirs.name: b"theirs"} else "somebody's file was replaced or passed off"
+
+
+def a_late_deletion(bench: Bench, undisturbed: Undisturbed) -> str | None:
+    """It comes after the last look for a cancel, or at the last moment before the folder appears."""
+    for ending, call in (("/outcome.json", "link"), ("/a-000001/tree", "rename")):
+        shutil.rmtree(bench.exports / ".exports", ignore_errors=True)
+        bench.run(start(small_project()), before(call, ending, lambda: bench.ledger().delete("e1", "")))
+        if visible(bench.exports):
+            return f"a deleted export is there: deleted before {call} {ending}"
+    return None
+
+
+def a_message_of_each_kind(bench: Bench, undisturbed: Undisturbed) -> str | None:
+    """An invalid one comes for an id that is being worked on."""
+
+    def refuse() -> None:
+        error = Error(code=ErrorCode.INVALID_MESSAGE, title="", detail="", stage=Stage.ACCEPTING, retryable=False)
+        with contextlib.suppress(Conflict):
+            bench.ledger().refuse("e1", "one", error, None, REQUESTED_AT)
+
+    bench.run(start(small_project()), before("open", "/archive.part", refuse))
+    return None if visible(bench.exports) == undisturbed.tree else "another message spoke for the export"
+
+
+def a_repeat_by_another_version(bench: Bench, undisturbed: Undisturbed) -> str | None:
+    bench.run(start(small_project()))
+    place = bench.exports / ".exports/e1/outcome.json"
+    stored = json.loads(place.read_bytes()) | {"body": json.loads(place.read_bytes())["body"].replace("{", "{ ", 1)}
+    place.write_text(json.dumps(stored))
+    decision = bench.ledger().decision("e1")
+    return None if decision and decision.body.startswith(b"{ ") else "a repeat is told in other bytes"
+
+
+def five_full_disks(bench: Bench, undisturbed: Undisturbed) -> str | None:
+    dies(bench, "open", "/archive.part")
+    for _ in range(5):
+        with contextlib.suppress(Trouble):
+            bench.run(start(small_project()), failing("open", "/archive.part", errno.ENOSPC))
+    verdict = judge(history(bench.ledger(), "e1"), bench.ledger().now_ns("e1"))
+    return None if verdict is None else f"a worker's own trouble became the export's: {verdict}"
+
+
+def five_deaths_over_what_is_finished(bench: Bench, undisturbed: Undisturbed) -> str | None:
+    for _ in range(6):
+        dies(bench, "open", "/archive.part")
+    verdict = judge(history(bench.ledger(), "e1"), bench.ledger().now_ns("e1"))
+    return None if verdict else "what kills every worker is tried for ever"
 
 
 def two_reports(bench: Bench, undisturbed: Undisturbed) -> str | None:
@@ -282,6 +331,48 @@ def what_is_missing_is_missing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LocalStorage, "check_roots", lambda *_: None)
 
 
+def a_deletion_is_a_cancel(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "delete", Ledger.cancel)
+
+
+def only_what_is_visible_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
+    rename = LocalStorage.rename
+
+    def leaves_attempts_alone(storage: LocalStorage, key: str, target: str) -> bool:
+        return rename(storage, key, target) if not ("/a-" in key and "_trash" in target) else False
+
+    patch.setattr(LocalStorage, "rename", leaves_attempts_alone)
+
+
+def a_refused_message_speaks_for_a_command(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "_stored", lambda *_: {"refused": "one"})
+    patch.setattr(Ledger, "_insist_on_no_refusal", lambda *_: None)
+    patch.setattr(Ledger, "_command", lambda *_: start(small_project()))
+
+
+def a_repeat_is_written_anew(patch: pytest.MonkeyPatch) -> None:
+    from_json = Decision.from_json
+
+    def anew(content: bytes) -> Decision:
+        decision = from_json(content)
+        return Decision.of(decision.attempt, decision.folder, decision.archive, decision.event)
+
+    patch.setattr(Decision, "from_json", anew)
+
+
+def trouble_is_not_noted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Attempt, "note_trouble", lambda *_: None)
+
+
+def what_is_adopted_counts_as_new(patch: pytest.MonkeyPatch) -> None:
+    note = Attempt._note
+
+    def without_its_origin(attempt: Attempt, line: dict[str, object]) -> None:
+        note(attempt, {name: value for name, value in line.items() if name != "adopted"})
+
+    patch.setattr(Attempt, "_note", without_its_origin)
+
+
 class Seeded(NamedTuple):
     bug: Callable[[pytest.MonkeyPatch], None]
     shows_in: Callable[[Bench, Undisturbed], str | None]
@@ -303,6 +394,12 @@ SEEDED: Iterable[Seeded] = (
     Seeded(what_was_told_is_forgotten, two_reports),
     Seeded(the_last_time_holds, another_time),
     Seeded(what_is_missing_is_missing, an_empty_mount),
+    Seeded(a_deletion_is_a_cancel, a_late_deletion),
+    Seeded(only_what_is_visible_is_withdrawn, a_late_deletion),
+    Seeded(a_refused_message_speaks_for_a_command, a_message_of_each_kind),
+    Seeded(a_repeat_is_written_anew, a_repeat_by_another_version),
+    Seeded(trouble_is_not_noted, five_full_disks),
+    Seeded(what_is_adopted_counts_as_new, five_deaths_over_what_is_finished),
 )
 
 

@@ -2,15 +2,16 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from contracts import ErrorCode, ExportCancelled, Stage
-from service.errors import Interrupted
-from service.progress import Stop
+from service.errors import Interrupted, Verdict
+from service.progress import Halt, Stop
 from service.sweep import sweep
-from tests.engine.faulty import ActingDisk, before
+from tests.engine.faulty import ActingDisk, Gate, before
 from tests.engine.workbench import Bench, Undisturbed, completed, images_project, small_project, staged, start, visible
 
 
@@ -49,6 +50,61 @@ def test_a_cancel_ends_a_copying_export_soon_and_once(large: Bench) -> None:
     assert large.run(command) == event
     assert visible(large.exports) == {}
     assert staged(large.exports) == []
+
+
+def test_a_cancel_that_is_passed_on_ends_a_copying_export_at_the_next_chunk(large: Bench) -> None:
+    """Who stored the wish in this very process need not wait until somebody looks for it."""
+    command = start(images_project("1.png", "large.mp4", "3.png"))
+    worker = Stop()
+    export = Stop(worker)
+    asked: list[float] = []
+
+    def cancel() -> None:
+        large.ledger().cancel("e1", "not wanted any more")
+        asked.append(time.monotonic())
+        export.cancel()
+
+    canceller = threading.Timer(0.1, cancel)
+    canceller.start()
+    event = large.run(command, slow_disk(), export)
+    canceller.join()
+    assert time.monotonic() - asked[0] < 0.5
+    assert isinstance(event, ExportCancelled)
+    assert (event.error.code, event.error.stage) == (ErrorCode.CANCELLED, Stage.COPYING)
+    assert large.ledger().attempts("e1") == [1]
+    assert large.run(command) == event
+    assert visible(large.exports) == {}
+    worker.obey()
+
+
+def test_a_cancel_from_above_reaches_an_attempt_and_a_stop_does_not_reach_upwards() -> None:
+    worker = Stop()
+    export = Stop(worker)
+    worker.cancel()
+    with pytest.raises(Verdict):
+        Halt(export).obey()
+    export.obey()
+    Halt(export).set()
+    export.set()
+    with pytest.raises(Interrupted):
+        export.obey()
+    worker.obey()
+
+
+def test_a_cancel_is_passed_on_to_a_rival_by_the_wish_only(bench: Bench) -> None:
+    """Who waits for another process neither ends nor decides: the one that works obeys, and both tell the same."""
+    gate, stop = Gate(), Stop()
+    with ThreadPoolExecutor(2) as threads:
+        working = threads.submit(bench.run, start(small_project()), before("write", "/archive.part", gate.wait))
+        with gate.while_frozen():
+            waiting = threads.submit(bench.run, start(small_project()), None, stop)
+            bench.ledger().cancel("e1", "not wanted")
+            stop.cancel()
+            time.sleep(0.6)  # two looks
+            assert not waiting.done()
+        assert isinstance(working.result(), ExportCancelled)
+        assert waiting.result() == working.result()
+    assert bench.ledger().attempts("e1") == [1]
 
 
 @pytest.mark.parametrize(

@@ -106,20 +106,30 @@ class Bench:
     seen: list[ExportProgress]
 
     def run(
-        self, command: ExportStart, disk: Disk | None = None, stop: Stop | None = None, copiers: int = 1
+        self,
+        command: ExportStart,
+        disk: Disk | None = None,
+        stop: Stop | None = None,
+        copiers: int = 1,
+        worker: str = "",
     ) -> Terminal:
         """One process's try: its own storage, its own event loop, everything let go of at the end."""
-        return anyio.run(self.export, command, disk, stop, copiers)
+        return anyio.run(self.export, command, disk, stop, copiers, worker)
 
     async def export(
-        self, command: ExportStart, disk: Disk | None = None, stop: Stop | None = None, copiers: int = 1
+        self,
+        command: ExportStart,
+        disk: Disk | None = None,
+        stop: Stop | None = None,
+        copiers: int = 1,
+        worker: str = "",
     ) -> Terminal:
         assert command.project is not None
         storage = LocalStorage({"media": self.media}, self.exports, disk)
         try:
             ledger = Ledger(storage)
             ledger.open_or_make()
-            shop = Workshop(storage, ledger, anyio.CapacityLimiter(copiers))
+            shop = Workshop(storage, ledger, anyio.CapacityLimiter(copiers), worker)
             accepted = ledger.accept(command, command.project)
             return (await export(accepted, shop, self.seen.append, stop or Stop())).event
         finally:
