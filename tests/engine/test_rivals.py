@@ -200,3 +200,39 @@ def test_two_rivals_and_a_sweep_in_any_order_of_their_calls_give_one_export(
         told = [result for result in results[:2] if not isinstance(result, Trouble)]
         assert all(one == event for one in told), f"seed {seed}: {results}"
         assert visible(exports) == undisturbed.tree, f"seed {seed}: {results}"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nobody_waits")
+def test_a_deletion_in_any_order_of_the_calls_of_two_rivals_leaves_nothing_visible(
+    undisturbed: Undisturbed, memory_disk: Path
+) -> None:
+    ends: set[str] = set()
+    chance = random.Random(4)
+    for seed in range(100):
+        exports = memory_disk / "deleted"
+        shutil.rmtree(exports, ignore_errors=True)
+        exports.mkdir()
+        bench = Bench(undisturbed.media, exports, [])
+        bench.make_root()
+
+        def run(disk: WatchedDisk, bench: Bench = bench) -> object:
+            return bench.run(start(small_project()), disk)
+
+        def delete(disk: WatchedDisk, bench: Bench = bench, after: int = chance.randrange(400)) -> None:
+            for _ in range(after):
+                disk.stat(str(bench.exports))  # a turn in which nothing is done
+            bench.ledger(disk).delete("e1", "")
+
+        results = play(Turns(seed, 3), [run, run, delete])
+        if isinstance(results[2], Trouble):
+            bench.ledger().delete("e1", "")
+        assert visible(exports) == {}, f"seed {seed}: {results}"
+        event = bench.run(start(small_project()))
+        told = [result for result in results[:2] if not isinstance(result, Trouble)]
+        assert all(one == event for one in told), f"seed {seed}: {results}"
+        assert sweep(bench.ledger(), datetime.now(UTC), timedelta(0)).troubles == []
+        assert visible(exports) == {}, f"seed {seed}: {results}"
+        assert staged(exports) == [], f"seed {seed}"
+        ends.add(event.type)
+    assert ends == {"export.completed", "export.cancelled"}
