@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Annotated, NamedTuple
 
 from isal.isal_zlib import crc32
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from rich.markup import escape
 
 from cli import exits
@@ -210,7 +210,7 @@ class _Media(_Text):
 class _Manifest(BaseModel):
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
-    requested_at: Moment
+    requested_at: Annotated[Moment, Field(strict=False)]
     files: tuple[_Media, ...]
     texts: tuple[_Text, ...]
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 import anyio
@@ -22,11 +23,14 @@ from service.settings import WorkerSettings, first_fault_of
 
 log = logging.getLogger("worker")
 
+SECRETS = Path("/run/secrets")
+"""Where Docker and Kubernetes put them."""
+
 
 def work(_: Namespace) -> int:
     """Exit code 0 after a SIGTERM or Ctrl-C; 1 when only a new process may do better."""
     try:
-        settings = WorkerSettings()
+        settings = WorkerSettings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)  # type: ignore[call-arg]
     except ValidationError as fault:
         raise UsageError(first_fault_of(fault)) from None
     _log_to_stderr()
@@ -44,6 +48,7 @@ def _log_to_stderr() -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%FT%T%z"
     )
     quieten()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 class Contract(BaseModel):
@@ -24,6 +24,13 @@ class Contract(BaseModel):
     )
 
 
+def _written_out(moment: object) -> object:
+    """pydantic would take numbers, also in quotes, for seconds since 1970."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and moment[4:5] == "-"):
+        return moment
+    raise ValueError("is no time in ISO 8601, such as 2026-11-23T18:42:20Z")
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -31,7 +38,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("lies outside the years 1 to 9999 in UTC") from None
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 """An instant, ISO 8601 with an offset; kept and written in UTC (`…Z`)."""
 
 # Rust's regex has no look-around and its `$` never matches before a trailing newline, unlike Python's.

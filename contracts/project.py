@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import FailFast, Field, GetCoreSchemaHandler, StringConstraints, model_validator
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from contracts.base import Bytes, Contract, Crc32, ItemId, Milliseconds, ProjectId, Reference
 from contracts.limits import (
@@ -156,7 +156,9 @@ class Project(Contract):
             case {"sections": list() | tuple() as sections}:
                 sentences = sum(_sentences_in(section) for section in sections)
                 if sentences > MAX_SENTENCES:
-                    raise ValueError(f"sections have {sentences} sentences; the limit is {MAX_SENTENCES}")
+                    raise PydanticCustomError(
+                        "too_long", "sections have more than {limit} sentences", {"limit": MAX_SENTENCES}
+                    )
             case _:
                 pass  # the fields' own validation has better words for it
         return project

@@ -39,13 +39,16 @@ def _broker(settings: BrokerSettings, name: str) -> RabbitBroker:
         graceful_timeout=_GRACE_SECONDS,
         default_channel=Channel(on_return_raises=True),
         logger=None,
-        on_close=[lambda _, fault: log.warning("%s connection: %s", name, _why(fault))],
+        on_close=[lambda _, fault: _say_closed(name, fault)],
         on_reconnected=[lambda _: log.info("%s connection: there again", name)],
     )
 
 
-def _why(fault: BaseException | None) -> str:
-    return "closed" if fault is None or isinstance(fault, asyncio.CancelledError) else f"lost ({fault})"
+def _say_closed(name: str, fault: BaseException | None) -> None:
+    if fault is None or isinstance(fault, asyncio.CancelledError):
+        log.debug("%s connection: closed", name)
+    else:
+        log.warning("%s connection: lost: %s", name, fault)
 
 
 def quieten() -> None:

@@ -74,6 +74,7 @@ async def serve(health: Health, host: str, port: int) -> None:
     """Runs until cancelled. Raises OSError when the port is taken."""
     config = uvicorn.Config(
         health.answer,
+        interface="asgi3",  # uvicorn's guess takes a bound method for ASGI 2
         host=host,
         port=port,
         lifespan="off",

@@ -1,4 +1,7 @@
-"""What an operator can set, by environment variables that begin with EXPORT_; docs/settings.md is made of this."""
+"""What an operator can set, by environment variables that begin with EXPORT_; docs/settings.md is made of this.
+
+`_secrets_dir` (pydantic-settings) names a directory in which a secret may be a file instead, named in lower case.
+"""
 
 import socket
 from pathlib import Path
@@ -6,8 +9,6 @@ from typing import Annotated, Any
 
 from pydantic import AmqpDsn, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-_SECRETS = Path("/run/secrets")
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 
@@ -19,8 +20,6 @@ class BrokerSettings(BaseSettings):
         env_prefix="EXPORT_",
         frozen=True,
         hide_input_in_errors=True,
-        # A secret may be a file instead, named like its variable in lower case.
-        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
         use_attribute_docstrings=True,
     )
 
