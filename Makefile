@@ -41,8 +41,11 @@ tools: ## Install the outside readers that the tests use (unzip, 7z, …), where
 bench: $(STAMP) ## Measure speed and memory against cp, cat and zip
 	@$(BIN)/python -m bench
 
-contracts: $(STAMP) ## Write the schemas and examples anew from the models
+contracts: $(STAMP) ## Write anew what is made from the code: schemas, examples, AsyncAPI, broker definitions, settings
 	@$(BIN)/python -m contracts.generate
+	@mkdir -p build
+	@$(BIN)/python -m service.asyncapi >build/asyncapi.yaml && mv build/asyncapi.yaml contracts/
+	@$(BIN)/python -m service.settings >build/settings.md && mv build/settings.md docs/
 
 # A pin stays while it fits; remove a file of requirements/ first to take the newest of everything.
 COMPILE = uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q

@@ -30,7 +30,7 @@ SECRETS = Path("/run/secrets")
 def work(_: Namespace) -> int:
     """Exit code 0 after a SIGTERM or Ctrl-C; 1 when only a new process may do better."""
     try:
-        settings = WorkerSettings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)  # type: ignore[call-arg]
+        settings = WorkerSettings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as fault:
         raise UsageError(first_fault_of(fault)) from None
     _log_to_stderr()

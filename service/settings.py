@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AmqpDsn, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PAGE = """# Settings
+Environment variables; durations are in seconds. A variable that holds a secret may be a file in `/run/secrets` instead,
+named like it in lower case. (This page is made by `make contracts`.)
+
+{table}"""
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 
@@ -89,3 +96,31 @@ def first_fault_of(fault: ValidationError) -> str:
     first: Any = fault.errors(include_url=False, include_input=False)[0]
     said = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
     return f"EXPORT_{str(first['loc'][0]).upper()}: {said}"
+
+
+def table() -> str:
+    """All settings as a Markdown table."""
+    head = "| variable | default | what it is |\n|---|---|---|\n"
+    return head + "".join(_row(name, field) for name, field in WorkerSettings.model_fields.items())
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    return f"| `EXPORT_{name.upper()}` | {_default(field)} | {' '.join((field.description or '').split())} |\n"
+
+
+def _default(field: FieldInfo) -> str:
+    match field.default:
+        case SecretStr() as secret:
+            return f"`{secret.get_secret_value()}`"
+        case float() as seconds:
+            return f"{seconds:g}"
+        case _ if field.is_required():
+            return "must be set"
+        case _ if field.default_factory is not None:
+            return "the host's name"
+        case default:
+            return str(default)
+
+
+if __name__ == "__main__":
+    print(_PAGE.format(table=table()), end="")  # noqa: T201 - the page
