@@ -311,7 +311,7 @@ class Channel:
             delivery.queue.unacked += 1
             if delivery.consumer:
                 delivery.consumer.unacked += 1
-        return tag, delivery.queue.as_delivered(delivery.entry)
+        return tag, delivery.queue.as_delivered(delivery.entry, by_get=not delivery.consumer)
 
     def _settle(self, tag: int | None, *, multiple: bool, fate: Callable[["Queue", Entry], None]) -> None:
         if tag not in self._unacked and not (multiple and tag == 0):
@@ -383,9 +383,10 @@ class Queue:
         else:
             insort(self.ready, entry, key=attrgetter("place"))
 
-    def as_delivered(self, entry: Entry) -> Message:
-        counted = self._counts and entry.returns
-        return _with_headers(entry.message, {"x-delivery-count": entry.returns}) if counted else entry.message
+    def as_delivered(self, entry: Entry, *, by_get: bool) -> Message:
+        """A get sees how often a quorum queue's message came back; a consumer, once it did."""
+        tells = self._counts and (entry.returns or by_get)
+        return _with_headers(entry.message, {"x-delivery-count": entry.returns}) if tells else entry.message
 
     def attach(self, consumer: Consumer) -> None:
         self.consumers.append(consumer)
@@ -556,11 +557,7 @@ def topic_leads(pattern: str, key: str) -> bool:
     return re.fullmatch(expression, f"{key}." if key else "") is not None
 
 
-_LEADS: dict[str, Callable[[str, str], bool]] = {
-    "direct": eq,
-    "fanout": lambda pattern, key: True,
-    "topic": topic_leads,
-}
+_LEADS: dict[str, Callable[[str, str], bool]] = {"direct": eq, "fanout": lambda *_: True, "topic": topic_leads}
 
 
 def _with_headers(message: Message, headers: Mapping[str, Any]) -> Message:
@@ -579,13 +576,7 @@ def _with_death(message: Message, queue: str, reason: str) -> Message:
     """As RabbitMQ writes it: the newest first, one for each pair of queue and reason."""
     before = [death for death in _deaths(message) if (death["queue"], death["reason"]) == (queue, reason)]
     others = [death for death in _deaths(message) if death not in before]
-    death = {
-        "count": 1 + sum(death["count"] for death in before),
-        "reason": reason,
-        "queue": queue,
-        "time": datetime.now(UTC),
-        "exchange": message.exchange,
-        "routing-keys": [message.routing_key],
-    }
+    death = {"count": 1 + sum(death["count"] for death in before), "reason": reason, "queue": queue}
+    death |= {"time": datetime.now(UTC), "exchange": message.exchange, "routing-keys": [message.routing_key]}
     first = {"x-first-death-queue": queue, "x-first-death-reason": reason, "x-first-death-exchange": message.exchange}
     return _with_headers(message, {**first, **(message.properties.headers or {}), "x-death": [death, *others]})
