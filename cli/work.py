@@ -64,10 +64,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def _work(settings: WorkerSettings) -> int:
     async with worker(settings) as parts, anyio.create_task_group() as tasks:
-        tasks.start_soon(serve, parts.health, settings.health_host, settings.health_port)
+        await tasks.start(serve, parts.health, settings.health_host, settings.health_port)
         async with parts.running():
-            code = await _until_it_ends(parts.health.watch, settings.watchdog_seconds)
-            _end_within(settings.drain_seconds)
+            try:
+                code = await _until_it_ends(parts.health.watch, settings.watchdog_seconds)
+            finally:
+                _end_within(settings.drain_seconds)
         tasks.cancel_scope.cancel()
     return code
 
@@ -95,7 +97,7 @@ def _end_within(seconds: float) -> None:
     """A thread that hangs in a system call would keep the process for ever; what it did is for the next attempt."""
 
     def end() -> None:
-        log.warning("a file system call still hangs after %.0f seconds; ending without it", seconds)
+        log.warning("something still hangs after %.0f seconds, a file system perhaps; ending without it", seconds)
         logging.shutdown()
         os._exit(exits.FAILED)
 

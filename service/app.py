@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import anyio
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 HAND_BACK_SECONDS = 0.8
 """After a SIGTERM, until the messages of exports whose threads hang are given back without them."""
 
+BEGIN_SECONDS = 1.0
+"""How long an end that comes during the start waits for the connections to be made."""
+
 
 class NotStarted(Exception):
     """The broker is there, but lacks a queue, or refuses the worker's rights."""
@@ -50,6 +53,8 @@ class Worker:
     fitness: Fitness
     health: Health
     reconciler: Reconciler
+    began: anyio.Event = field(default_factory=anyio.Event)
+    """Set when the broker was there, or refused."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -72,6 +77,8 @@ class Worker:
             await self.stream.start()
         except AMQPError as fault:
             raise NotStarted(f"RabbitMQ does not let the worker begin: {fault}") from fault
+        finally:
+            self.began.set()
         log.info("taking commands; %d exports at once", self.settings.prefetch)
         tasks.start_soon(self.fitness.keep_looking, self.settings.probe_seconds)
         tasks.start_soon(self.reconciler.keep_reconciling, self.settings.reconcile_seconds)
@@ -81,6 +88,9 @@ class Worker:
         """First no new messages, then the exports, then the connections over which they were given back."""
         self.fitness.is_draining = True
         self.supervisor.draining.set()
+        # A connection that is cancelled while it is made cannot be closed any more, and keeps the loop from ending.
+        with anyio.move_on_after(BEGIN_SECONDS):
+            await self.began.wait()
         await self.health.consumption.pause()
         await self.supervisor.drain(HAND_BACK_SECONDS)
         await self.stream.stop()

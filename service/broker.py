@@ -52,9 +52,24 @@ def _say_closed(name: str, fault: BaseException | None) -> None:
 
 
 def quieten() -> None:
-    """The libraries log a traceback for each try to connect; `on_close` says it in a line."""
+    """The libraries log each try to connect, some with a traceback; here each new reason is said once, in a line."""
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    connecting = logging.getLogger("aio_pika.robust_connection")
+    connecting.setLevel(logging.WARNING)
+    connecting.addFilter(_NewsOnly())
+
+
+class _NewsOnly(logging.Filter):
+    """Lets a record pass whose text differs from the last one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text, self._last = self._last, record.getMessage()
+        return text != self._last
 
 
 class Consumption:

@@ -10,6 +10,8 @@ from typing import Any
 
 import anyio
 import uvicorn
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from service.broker import Consumption
 from service.fitness import Fitness
@@ -58,6 +60,10 @@ class Health:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, status: TaskStatus[int]) -> None:
+        super().__init__(config)
+        self._status = status
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the worker's business."""
@@ -65,13 +71,13 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
-        for server in self.servers:
-            for socket in server.sockets:
-                log.info("health: http://%s:%s/readyz", *socket.getsockname()[:2])
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        log.info("health: http://%s:%s/readyz", host, port)
+        self._status.started(port)
 
 
-async def serve(health: Health, host: str, port: int) -> None:
-    """Runs until cancelled. Raises OSError when the port is taken."""
+async def serve(health: Health, host: str, port: int, *, task_status: TaskStatus[int] = TASK_STATUS_IGNORED) -> None:
+    """Runs until cancelled; started when it answers, on the port that it says. Raises OSError when that is taken."""
     config = uvicorn.Config(
         health.answer,
         interface="asgi3",  # uvicorn's guess takes a bound method for ASGI 2
@@ -83,8 +89,7 @@ async def serve(health: Health, host: str, port: int) -> None:
         ws="none",
         server_header=False,
     )
-    server = _Server(config)
     try:
-        await server.serve()
+        await _Server(config, task_status).serve()
     except SystemExit:
         raise OSError(f"cannot answer on {host}:{port}: is the port taken? (EXPORT_HEALTH_PORT)") from None
