@@ -1,9 +1,15 @@
-"""`demo`: makes a sample project, shows its plan, exports it as folder and ZIP, and verifies both."""
+"""`demo`: a broker, a worker and a sample project in one process; the export goes the way that every export goes."""
 
+import os
 import shutil
+import threading
 from argparse import Namespace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from anyio.from_thread import start_blocking_portal
+from pydantic import SecretStr
 from rich.markup import escape
 
 from cli import exits
@@ -11,32 +17,115 @@ from cli.answer import answered
 from cli.errors import UsageError
 from cli.main import main
 from cli.show import console
-from demo.sample import make_sample
+from demo.broker import broker
+from demo.sample import Sample, make_sample
+from service.app import worker
+from service.broker import quieten
+from service.ledger import Ledger
+from service.settings import WorkerSettings
+from service.storage.local import LocalStorage
 
 _MARK = ".made-by-export-service-demo"
+_URL = "EXPORT_BROKER_URL"
 
 
 def demonstrate(args: Namespace) -> int:
     """Exit code 0 when the sample was exported as it should be: partial, since it has two pending and one missing."""
     _make_empty(args.to)
     sample = make_sample(args.to / "sample")
-    exports = args.to / "exports"
-    shown = [_say(f"A sample project, media made by code: [bold]{escape(str(sample.project))}[/]\n")]
-    words = ["run", str(sample.project), "--media", str(sample.media), "--to", str(exports), "--archive", "zip"]
-    shown.append(_say(f"[dim]$ export-service {escape(' '.join(words))}[/]\n"))
-    ended = main(words)
-    checked = [_verified(path) for path in sorted(exports.glob("export_*"))]
-    is_as_it_should_be = ended == exits.PARTIAL and checked == [exits.COMPLETE] * 2 and not any(shown)
+    exports = _exports_root(args.to / "exports")
+    quieten()
+    given = os.environ.get(_URL)
+    _say(f"A sample project, media made by code: [bold]{escape(str(sample.project))}[/]")
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(_a_broker(given)) as url,
+        _environment(url, sample, exports),
+    ):
+        if given is not None and _shown("setup-broker") != exits.COMPLETE:
+            return exits.FAILED
+        with portal.wrap_async_context_manager(_a_worker(url, sample.media, exports)):
+            _say(f"{'In this process' if given is None else 'Beside your broker'}: {_PARTS[given is None]}a worker.\n")
+            code = _exported(sample, exports)
+            if args.serve:
+                _serve_until_ctrl_c(url, sample, exports)
+    return code
+
+
+_PARTS = {True: "a broker in memory and ", False: ""}
+
+
+def _exported(sample: Sample, exports: Path) -> int:
+    ended = _shown("submit", str(sample.project), "--archive", "zip", "--watch")
+    checked = [_shown("verify", str(path)) for path in sorted(exports.glob("export_*"))]
+    is_as_it_should_be = ended == exits.PARTIAL and checked == [exits.COMPLETE] * 2
     return exits.COMPLETE if is_as_it_should_be else exits.FAILED
 
 
-def _verified(path: Path) -> int:
-    shown = _say(f"\n[dim]$ export-service verify {escape(str(path))}[/]")
-    return shown or main(["verify", str(path)])
+def _shown(*words: str) -> int:
+    """Says the command, and runs it as if it had been typed."""
+    _say(f"[dim]$ export-service {escape(' '.join(words))}[/]")
+    code = main(words)
+    _say("")
+    return code
 
 
-def _say(line: str) -> int:
-    return answered(exits.COMPLETE, lambda: console().print(line, soft_wrap=True))
+def _say(line: str) -> None:
+    answered(exits.COMPLETE, lambda: console().print(line, soft_wrap=True))
+
+
+def _serve_until_ctrl_c(url: str, sample: Sample, exports: Path) -> None:
+    _say(
+        f"Broker and worker stay up until Ctrl-C. In another terminal:\n"
+        f"  export {_URL}={url} EXPORT_EXPORTS_ROOT={escape(str(exports.absolute()))}\n"
+        f"  export-service submit {escape(str(sample.project.absolute()))} --watch"
+    )
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        _say("Stopped.")
+
+
+# ---- what runs
+
+
+@asynccontextmanager
+async def _a_broker(given: str | None) -> AsyncIterator[str]:
+    if given is not None:
+        yield given
+        return
+    async with broker() as embedded:
+        yield embedded.url
+
+
+@asynccontextmanager
+async def _a_worker(url: str, media: Path, exports: Path) -> AsyncIterator[None]:
+    settings = WorkerSettings(broker_url=SecretStr(url), media_root=media, exports_root=exports)
+    async with worker(settings) as parts, parts.running():
+        yield
+
+
+@contextmanager
+def _environment(url: str, sample: Sample, exports: Path) -> Iterator[None]:
+    """What a person would set, for the commands that are shown."""
+    given = {_URL: url, "EXPORT_EXPORTS_ROOT": str(exports), "EXPORT_MEDIA_ROOT": str(sample.media)}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _exports_root(directory: Path) -> Path:
+    directory.mkdir()
+    storage = LocalStorage({}, directory)
+    try:
+        Ledger(storage).open_or_make()
+    finally:
+        storage.close()
+    return directory
 
 
 def _make_empty(directory: Path) -> None:
