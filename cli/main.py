@@ -18,6 +18,7 @@ _EXTRA = "worker"
 _EXIT_CODES = "exit codes: 0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C"
 _MAX_COPIERS = 64
 _MAX_RETAIN_DAYS = 3650
+_MAX_REASON_CHARACTERS = 1000
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -44,7 +45,8 @@ def _print_whatever_comes() -> None:
 
 
 _NEEDED_BY_EXTRA = {
-    "aio_pika", "anyio", "faststream", "isal", "pydantic_settings", "rich", "slugify", "uvicorn", "zipstream",
+    "aio_pika", "aiormq", "anyio", "faststream", "isal", "pamqp", "pydantic_settings", "rich", "slugify", "uvicorn", "yarl",
+    "zipstream",
 }  # fmt: skip
 
 
@@ -87,19 +89,29 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(
         commands.add_parser("demo", help="export a sample project that the command makes itself", allow_abbrev=False)
     )
-    _add_worker(
-        commands.add_parser("worker", help="take commands from RabbitMQ and carry them out", allow_abbrev=False)
-    )
+    for name, tell, add in (
+        ("worker", "take commands from RabbitMQ and carry them out", _add_worker),
+        ("submit", "ask the workers for an export", _add_submit),
+        ("watch", "show how an export goes on, until it is over", _add_watch),
+        ("cancel", "stop an export", _add_cancel),
+        ("delete", "remove a finished export", _add_delete),
+        ("dead", "look at messages that nobody could carry out, and decide on them", _add_dead),
+        ("check", "say whether broker and directories are as they must be", _add_check),
+        ("setup-broker", "make the exchanges and queues", _add_setup),
+    ):
+        add(commands.add_parser(name, help=tell, allow_abbrev=False))
     return parser
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
+    _add_media(parser)
     parser.set_defaults(command=_late("cli.run:plan"))
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
+    _add_media(parser)
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="the exports root; made if it is not there"
     )
@@ -111,7 +123,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("project", type=Path, metavar="PROJECT.json", help="in the contract's form or the studio's")
-    parser.add_argument("--media", type=Path, required=True, metavar="DIR", help="what relative references are beneath")
     parser.add_argument("--archive", choices=("none", "zip"), default="none", help="make a ZIP beside the folder")
     parser.add_argument("--kinds", type=_list_of("audio", "image", "video"), default=("audio", "image", "video"),
                         metavar="KIND,…", help="only these of audio, image, video")  # fmt: skip
@@ -128,6 +139,14 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--requested-at", type=_late("cli.values:moment"), metavar="TIME",
                         help="ISO 8601 with an offset; names the folder (now)")  # fmt: skip
+    _add_json(parser)
+
+
+def _add_media(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--media", type=Path, required=True, metavar="DIR", help="what relative references are beneath")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
@@ -145,12 +164,117 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, default=Path("build/demo"), metavar="DIR", help="where (%(default)s)")
+    parser.add_argument("--serve", action="store_true", help="keep broker and worker up afterwards, until Ctrl-C")
     parser.set_defaults(command=_late("cli.demonstrate:demonstrate"))
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:
     parser.description = "Set up by environment variables, EXPORT_BROKER_URL and others: docs/settings.md."
     parser.set_defaults(command=_late("cli.work:work"))
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    _add_project(parser)
+    parser.add_argument("--watch", action="store_true", help="wait for the end, and answer as `run` does")
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.submit:submit"))
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    _add_id(parser)
+    _add_json(parser)
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.watch:watch"))
+
+
+def _add_cancel(parser: argparse.ArgumentParser) -> None:
+    _add_id(parser)
+    _add_reason(parser)
+    parser.add_argument("--watch", action="store_true", help="wait until it is over; exit code 0 when it was stopped")
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.submit:cancel"))
+
+
+def _add_delete(parser: argparse.ArgumentParser) -> None:
+    _add_id(parser)
+    _add_reason(parser)
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.submit:delete"))
+
+
+def _add_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("export_id", type=_late("cli.values:export_id"), metavar="ID", help="the export's id")
+
+
+def _add_reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", type=_text(_MAX_REASON_CHARACTERS), default="", metavar="TEXT", help="is kept")
+
+
+def _add_broker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--broker", metavar="URL", help="in place of EXPORT_BROKER_URL, which no process list shows")
+
+
+def _add_dead(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="action", help="what to do")
+    for name, tell in (
+        ("list", "one by one: which, when, of what export, and why"),
+        ("show", "the headers and the whole body"),
+        ("replay", "publish again as it was sent at first, then remove"),
+        ("drop", "remove for good"),
+    ):
+        _add_dead_action(actions.add_parser(name, help=tell, allow_abbrev=False), name)
+
+
+def _add_dead_action(parser: argparse.ArgumentParser, name: str) -> None:
+    if name != "list":
+        parser.add_argument("messages", nargs="*", type=_handle, metavar="N", help="as `dead list` names them")
+        parser.add_argument("--all", action="store_true", help="every message in the queue")
+    if name == "replay":
+        parser.add_argument("--as", dest="new_id", type=_late("cli.values:export_id"), metavar="NEW_ID",
+                            help="under this export id: the old one has had its end")  # fmt: skip
+    if name == "drop":
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--queue", choices=("export.parked", "export.unrouted"), default="export.parked",
+                        help="where to look (%(default)s)")  # fmt: skip
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.dead:dead"))
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--media", type=Path, metavar="DIR", help="the media root (EXPORT_MEDIA_ROOT)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="the exports root (EXPORT_EXPORTS_ROOT)")
+    parser.add_argument("--init", action="store_true", help="make the exports root, unless it is one")
+    _add_json(parser)
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.check:check"))
+
+
+def _add_setup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", nargs="+", type=_service, default=(), metavar="SERVICE",
+                        help="also export.results.SERVICE, where that service finds every result")  # fmt: skip
+    _add_broker(parser)
+    parser.set_defaults(command=_late("cli.setup:setup_broker"))
+
+
+def _handle(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{4,64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a message, such as 3fa9c01b")
+    return text
+
+
+def _service(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name for a service")
+    return text
+
+
+def _text(most: int) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if len(text) > most:
+            raise argparse.ArgumentTypeError(f"has {len(text):,} characters; at most {most:,} are kept")
+        return text
+
+    return parse
 
 
 def _up_to(most: int) -> Callable[[str], int]:

@@ -55,7 +55,7 @@ class _Pace(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Report]:
+def progress_bar(console: Console, at_first: str = "planning") -> Iterator[Report]:
     """A live bar where there is a terminal; what it yields is told of every snapshot."""
     bar = Progress(
         TextColumn("{task.description:<10}"),
@@ -68,7 +68,7 @@ def progress_bar(console: Console) -> Iterator[Report]:
         disable=not console.is_terminal,  # it would leave an empty line in a log
     )
     with bar:
-        task = bar.add_task("planning", total=None, percent=0, rate=0, eta=None)
+        task = bar.add_task(at_first, total=None, percent=0, rate=0, eta=None)
 
         def report(seen: ExportProgress) -> None:
             bar.update(
@@ -84,9 +84,13 @@ def progress_bar(console: Console) -> Iterator[Report]:
         yield report
 
 
-def show_completed(console: Console, event: ExportCompleted, files: Sequence[NamedSize], where: str) -> None:
-    """The result of a run."""
-    console.print(folder_tree(event.folder.name, files))
+def show_completed(console: Console, event: ExportCompleted, files: Sequence[NamedSize] | None, where: str) -> None:
+    """The result of an export; without a tree where its files cannot be seen from here."""
+    if files is None:
+        size = f"{counted(event.folder.files, 'file')}, {decimal(event.folder.size_bytes)}"
+        console.print(f"[bold]{escape(event.folder.name)}[/]/  [dim]{size}[/]", soft_wrap=True)
+    else:
+        console.print(folder_tree(event.folder.name, files))
     if event.archive is not None:
         console.print(f"{escape(event.archive.name)}  [dim]{decimal(event.archive.size_bytes)}[/]")
     console.print()

@@ -1,11 +1,14 @@
-"""A small project on the disk, and the arguments that export it."""
+"""A small project on the disk, the arguments that export it, and a broker that takes commands."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from demo.broker import broker
 from tests.cli.command import Said, call
+from tests.cli.rabbit import Rabbit, speaking_to
 from tests.engine.workbench import make_media, small_project
 
 AT = "2026-11-23T18:42:20Z"
@@ -37,3 +40,12 @@ def desk(tmp_path: Path) -> Desk:
     project = tmp_path / "project.json"
     project.write_text(small_project().model_dump_json(exclude_none=True))
     return Desk(project, tmp_path / "media", tmp_path / "exports")
+
+
+@pytest.fixture
+async def rabbit(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rabbit]:
+    """An empty broker; no root is set, unless the test does."""
+    for name in ("EXPORT_BROKER_URL", "EXPORT_MEDIA_ROOT", "EXPORT_EXPORTS_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    async with broker() as running, speaking_to(running) as rabbit:
+        yield rabbit

@@ -10,7 +10,10 @@ import pytest
 from tests.cli.command import call
 from tests.cli.conftest import Desk
 
-COMMANDS = ["plan", "run", "verify", "sweep", "demo"]
+COMMANDS = [
+    *("plan", "run", "verify", "sweep", "demo", "worker"),
+    *("submit", "watch", "cancel", "delete", "dead", "check", "setup-broker"),
+]
 
 # Stands in for an installation without the extra: what it brings cannot be imported.
 BARE = """
@@ -35,7 +38,7 @@ def bare(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_command_and_the_exit_codes() -> None:
     shown = call("--help")
     assert shown.code == 0
-    assert re.findall(r"^    (\w+) +\w", shown.out, re.MULTILINE) == COMMANDS
+    assert re.findall(r"^    ([\w-]+)\s+\w", shown.out, re.MULTILINE) == COMMANDS
     assert "0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C" in " ".join(shown.out.split())
 
 

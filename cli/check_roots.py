@@ -1,0 +1,165 @@
+"""Whether the media root and the exports root are there, and the file system does what exports rely on."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from cli.errors import UsageError
+from cli.findings import Finding, State, note, ok, problem
+from cli.roots import Roots
+from service.errors import Trouble
+from service.ledger import RECORDS, Ledger
+from service.references import MEDIA
+from service.storage.local import LocalStorage
+
+LITTLE_SPACE_BYTES = 1024**3
+_MEDIA, _EXPORTS = "media root", "exports root"
+_FILE_SYSTEM = "put the exports root on a local file system, or on a network one with hard links and locks (NFS 4)"
+
+
+def look_at_roots(roots: Roots, *, is_new: bool) -> list[Finding]:
+    """With `is_new` the exports root is made. Raises UsageError when nobody said where."""
+    media, exports = roots.media_root, roots.exports_root
+    if exports is None and is_new:
+        raise UsageError("--init: say where: --to DIR, or EXPORT_EXPORTS_ROOT")
+    overlap = list(_overlap(media, exports)) if media and exports else []
+    found = [] if overlap else list(_exports_root(exports, is_new=is_new)) if exports else [_not_set(_EXPORTS, "--to")]
+    return [*(_media_root(media) if media else [_not_set(_MEDIA, "--media")]), *overlap, *found]
+
+
+def _not_set(subject: str, option: str) -> Finding:
+    variable = f"EXPORT_{subject.upper().replace(' ', '_')}"
+    return note(subject, f"not looked at: neither {option} nor {variable} is set")
+
+
+def _overlap(media: Path, exports: Path) -> Iterator[Finding]:
+    """An export in the media could be exported again; media among the exports could be swept."""
+    one, other = media.resolve(), exports.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        apart = "give each a directory of its own, neither in the other"
+        yield problem("roots", f"{media} and {exports} overlap", apart)
+
+
+def _media_root(media: Path) -> Iterator[Finding]:
+    storage = LocalStorage({MEDIA: media}, media)
+    try:
+        storage.check_roots()
+        is_empty = not storage.names("")
+    except Trouble as trouble:
+        yield problem(_MEDIA, trouble.detail, "mount it where EXPORT_MEDIA_ROOT says, readable for this user")
+    else:
+        yield note(_MEDIA, f"{media} is empty: is it mounted?") if is_empty else ok(_MEDIA, f"{media} can be read")
+    finally:
+        storage.close()
+
+
+def _exports_root(exports: Path, *, is_new: bool) -> Iterator[Finding]:
+    if is_new and (fault := _made(exports)):
+        yield fault
+        return
+    storage = LocalStorage({}, exports)
+    try:
+        yield from _looked_at(exports, storage, is_new=is_new)
+    finally:
+        storage.close()
+
+
+def _made(exports: Path) -> Finding | None:
+    try:
+        exports.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        return problem(_EXPORTS, f"{exports} is not a directory", "name another one")
+    except OSError as fault:
+        return problem(_EXPORTS, f"{exports} cannot be made: {(fault.strerror or '').lower()}", "make it by hand")
+    return None
+
+
+def _looked_at(exports: Path, storage: LocalStorage, *, is_new: bool) -> Iterator[Finding]:
+    ledger = Ledger(storage)
+    may_write = f"let this user (uid {os.getuid()}) write to it"
+    if not exports.is_dir():
+        yield problem(_EXPORTS, f"{exports} is not there", "mount it, or make it with: export-service check --init")
+        return
+    try:
+        was_there = storage.get(f"{RECORDS}/store.json") is not None
+        store = ledger.open_or_make() if is_new else ledger.open()
+    except Trouble as trouble:
+        mend = may_write if is_new else "mount the right one, or make a new one with: export-service check --init"
+        yield problem(_EXPORTS, f"{exports}: {trouble.detail}", mend)
+        return
+    yield ok(_EXPORTS, f"{exports} is the store {store[:8]}" + (", made just now" if is_new and not was_there else ""))
+    yield from _probed(storage, may_write)
+
+
+# ---- what exports rely on
+
+
+def _probed(storage: LocalStorage, may_write: str) -> Iterator[Finding]:
+    """Tries each on the real mount, in a place of its own that is removed again; the first that fails is the last."""
+    place = f"{RECORDS}/_probe-{secrets.token_hex(8)}"
+    probes: tuple[tuple[str, Callable[[], bool | Finding], str], ...] = (
+        ("writes durably", lambda: _writes(storage, place), may_write),
+        ("first name wins", lambda: not storage.create(f"{place}/one", b"second"), _FILE_SYSTEM),
+        ("moves folders", lambda: _moves(storage, place), _FILE_SYSTEM),
+        ("locks", lambda: _locks(storage, place), _FILE_SYSTEM),
+        ("room", lambda: _room(storage), "make room"),
+    )
+    try:
+        for name, probe, mend in probes:
+            finding = _tried(f"{_EXPORTS}: {name}", probe, mend)
+            yield finding
+            if finding.state is State.PROBLEM:
+                return
+    finally:
+        _remove(storage, place)
+
+
+def _tried(subject: str, probe: Callable[[], bool | Finding], mend: str) -> Finding:
+    try:
+        result = probe()
+    except Trouble as trouble:
+        return problem(subject, trouble.detail, mend)
+    if isinstance(result, Finding):
+        return result._replace(subject=subject)
+    return ok(subject, "yes") if result else problem(subject, "no", mend)
+
+
+def _remove(storage: LocalStorage, place: str) -> None:
+    try:
+        storage.remove(place)
+    except Trouble:
+        return  # what kept the probe from working keeps it from being removed
+
+
+def _writes(storage: LocalStorage, place: str) -> bool:
+    storage.make_directories(place)
+    return storage.create(f"{place}/one", b"first") and storage.get(f"{place}/one") == b"first"
+
+
+def _moves(storage: LocalStorage, place: str) -> bool:
+    storage.make_directories(f"{place}/folder")
+    storage.create(f"{place}/folder/file", b"content")
+    return storage.rename(f"{place}/folder", f"{place}/final") and storage.get(f"{place}/final/file") == b"content"
+
+
+def _locks(storage: LocalStorage, place: str) -> bool | Finding:
+    first = storage.hold(f"{place}/lock")
+    second = storage.hold(f"{place}/lock")
+    has_locks = storage.names(place).count("lock.held") == 0
+    for hold in (first, second):
+        if hold is not None:
+            hold.release()
+    if first is not None and second is None and not has_locks:
+        return note("", "the file system has none: after a worker is killed, its export waits a minute", _FILE_SYSTEM)
+    return first is not None and second is None
+
+
+def _room(storage: LocalStorage) -> Finding:
+    free = storage.free_bytes()
+    detail = f"{decimal(free)} free"
+    if free == 0:
+        return problem("", detail, "make room")
+    return note("", detail, "make room soon") if free < LITTLE_SPACE_BYTES else ok("", detail)

@@ -1,0 +1,73 @@
+"""How a command answers once an export is over: the same for one that was run here and one that was heard of."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli import exits
+from cli.answer import answered
+from cli.show import NamedSize, console, show_completed
+from contracts import ExportCompleted, Outcome, Terminal
+from service.ledger import Decision, Ledger
+
+
+def answer_end(decision: Decision, root: Path | None, absent: str | None, *, as_json: bool) -> int:
+    """The exit code, when the end was shown; with the tree of files where the exports `root` is at hand."""
+    event = decision.event
+    if as_json:
+        code = answered(exits.COMPLETE, lambda: say_out(decision.body.decode()))
+        return _say_absent(absent) if absent else code or exit_code_of(event)
+    if not isinstance(event, ExportCompleted):
+        say(f"{event.error.title}: {event.error.detail}")
+        return exits.FAILED
+    if absent:
+        return _say_absent(absent)
+    folder = None if root is None else root / event.folder.name
+    files = None if folder is None else _files_of(folder)
+    where = event.folder.uri if folder is None else str(folder)
+    return answered(exit_code_of(event), lambda: show_completed(console(), event, files, where))
+
+
+def _say_absent(sentence: str) -> int:
+    say(sentence)
+    return exits.FAILED
+
+
+def exit_code_of(event: Terminal) -> int:
+    if not isinstance(event, ExportCompleted):
+        return exits.FAILED
+    return exits.COMPLETE if event.outcome is Outcome.COMPLETE else exits.PARTIAL
+
+
+def _files_of(folder: Path) -> Sequence[NamedSize]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
+
+
+def absent_of(event: Terminal, ledger: Ledger, root: Path, instead: str) -> str | None:
+    """Of an export that was made before and is told again: that it is no longer there, in a sentence.
+
+    `instead` says how to come by a new one.
+    """
+    if not isinstance(event, ExportCompleted):
+        return None
+    if not (root / event.folder.name).is_dir():
+        what = "it is"
+    elif event.archive and not (root / event.archive.name).is_file():
+        what = "its ZIP is"
+    else:
+        return None
+    moment = event.at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
+    why = ledger.gone(event.export_id)
+    reason = f" ({why})" if why else ""
+    return f"This export was made at {moment} UTC, and {what} no longer there{reason}; for a new one {instead}"
+
+
+def say_out(answer: str) -> None:
+    """Prints the answer."""
+    print(answer)  # noqa: T201 - the answer
+
+
+def say(sentence: str) -> None:
+    """Tells a person, beside the answer."""
+    print(sentence, file=sys.stderr)  # noqa: T201 - told to a person

@@ -1,0 +1,279 @@
+"""`check` and `setup-broker`: a deployment is made, and what is wrong with one is named with what mends it."""
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import topology
+from service.storage.disk import Disk
+from tests.cli.command import Said, call
+from tests.cli.conftest import Desk
+from tests.cli.rabbit import Rabbit
+
+
+def findings(said: Said, state: str) -> dict[str, dict[str, Any]]:
+    return {finding["subject"]: finding for finding in said.json["findings"] if finding["state"] == state}
+
+
+def problems(said: Said) -> list[str]:
+    """What is wrong; each with what mends it."""
+    found = findings(said, "problem")
+    assert all(finding["detail"] and finding["mend"] for finding in found.values())
+    assert (said.code, said.json["sound"]) == ((1, False) if found else (0, True))
+    return list(found)
+
+
+async def checked(rabbit: Rabbit, desk: Desk, *more: str) -> Said:
+    return await rabbit.told("check", "--media", desk.media, "--to", desk.exports, "--json", *more)
+
+
+# ---- the roots
+
+
+async def test_a_sound_deployment_has_no_problem(rabbit: Rabbit, desk: Desk) -> None:
+    said = await checked(rabbit, desk, "--init")
+    assert problems(said) == []
+    assert set(findings(said, "ok")) >= {
+        *("broker", "media root", "exports root", "exchange export.events", "queue export.cancel"),
+        *(f"exports root: {probe}" for probe in ("writes durably", "first name wins", "moves folders", "locks")),
+    }
+
+
+async def test_a_person_sees_one_line_for_each_finding(rabbit: Rabbit, desk: Desk) -> None:
+    said = await rabbit.told("check", "--media", desk.media, "--to", desk.exports)
+    assert said.code == 1
+    assert f"problem  exports root              {desk.exports} is not there" in said.out
+    assert "export-service check --init" in said.out
+
+
+async def test_init_makes_a_root_that_run_and_workers_accept(rabbit: Rabbit, desk: Desk) -> None:
+    assert problems(await checked(rabbit, desk)) == ["exports root"]
+    assert not desk.exports.exists()
+    assert problems(await checked(rabbit, desk, "--init")) == []
+    store = (desk.exports / ".exports" / "store.json").read_bytes()
+    assert problems(await checked(rabbit, desk, "--init")) == []
+    assert (desk.exports / ".exports" / "store.json").read_bytes() == store
+
+
+async def test_a_check_leaves_the_root_as_it_was(rabbit: Rabbit, desk: Desk) -> None:
+    await checked(rabbit, desk, "--init")
+    before = sorted(path.relative_to(desk.exports) for path in desk.exports.rglob("*"))
+    await checked(rabbit, desk)
+    after = sorted(path.relative_to(desk.exports) for path in desk.exports.rglob("*"))
+    assert [path for path in after if path.name != "_trash"] == before
+
+
+async def test_a_directory_that_is_no_exports_root_is_not_made_one(rabbit: Rabbit, desk: Desk) -> None:
+    desk.exports.mkdir()
+    said = await checked(rabbit, desk)
+    assert "is it mounted?" in findings(said, "problem")["exports root"]["detail"]
+    assert list(desk.exports.iterdir()) == []
+
+
+async def test_missing_media_are_a_problem_and_none_at_all_a_note(rabbit: Rabbit, desk: Desk) -> None:
+    shutil.rmtree(desk.media)
+    assert problems(await checked(rabbit, desk, "--init")) == ["media root"]
+    desk.media.mkdir()
+    said = await checked(rabbit, desk)
+    assert problems(said) == []
+    assert "is it mounted?" in findings(said, "note")["media root"]["detail"]
+
+
+@pytest.mark.parametrize("inside", ["media/exports", "media", "."])
+async def test_roots_that_overlap_are_a_problem_and_nothing_is_made(inside: str, rabbit: Rabbit, desk: Desk) -> None:
+    exports = desk.media.parent / inside
+    said = await rabbit.told("check", "--media", desk.media, "--to", exports, "--init", "--json")
+    assert problems(said) == ["roots"]
+    assert not (exports / ".exports").exists()
+
+
+async def test_a_link_does_not_hide_that_roots_overlap(rabbit: Rabbit, desk: Desk) -> None:
+    link = desk.media.with_name("link")
+    link.symlink_to(desk.media)
+    said = await rabbit.told("check", "--media", desk.media, "--to", link / "exports", "--init", "--json")
+    assert problems(said) == ["roots"]
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "subject"),
+    [
+        ("mkdir", errno.EACCES, "exports root: writes durably"),
+        ("fsync", errno.EIO, "exports root: writes durably"),
+        ("link", errno.EPERM, "exports root: writes durably"),
+        ("rename", errno.EIO, "exports root: moves folders"),
+        ("lock", errno.EIO, "exports root: locks"),
+    ],
+)
+async def test_a_file_system_that_cannot_do_something_is_found_out(
+    method: str, fault: int, subject: str, rabbit: Rabbit, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await checked(rabbit, desk, "--init")
+
+    def fail(*_: object) -> None:
+        raise OSError(fault, "it fails")
+
+    monkeypatch.setattr(Disk, method, fail)
+    assert problems(await checked(rabbit, desk)) == [subject]
+
+
+async def test_a_file_system_on_which_the_second_wins_is_found_out(
+    rabbit: Rabbit, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await checked(rabbit, desk, "--init")
+    monkeypatch.setattr(Disk, "link", lambda _, path, target: shutil.copy(path, target))
+    assert problems(await checked(rabbit, desk)) == ["exports root: first name wins"]
+
+
+async def test_a_file_system_without_locks_is_a_note(
+    rabbit: Rabbit, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await checked(rabbit, desk, "--init")
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no locks")
+
+    monkeypatch.setattr(Disk, "lock", no_locks)
+    said = await checked(rabbit, desk)
+    assert problems(said) == []
+    assert "exports root: locks" in findings(said, "note")
+
+
+async def test_the_roots_may_come_from_the_environment_or_not_be_looked_at(
+    rabbit: Rabbit, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await rabbit.told("check", "--json")
+    assert problems(said) == []
+    assert "EXPORT_MEDIA_ROOT" in findings(said, "note")["media root"]["detail"]
+    monkeypatch.setenv("EXPORT_MEDIA_ROOT", str(desk.media))
+    monkeypatch.setenv("EXPORT_EXPORTS_ROOT", str(desk.exports))
+    said = await rabbit.told("check", "--json", "--init")
+    assert {"media root", "exports root"} <= set(findings(said, "ok"))
+
+
+def test_init_without_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXPORT_EXPORTS_ROOT", raising=False)
+    said = call("check", "--init")
+    assert (said.code, said.sentence) == (2, "export-service: --init: say where: --to DIR, or EXPORT_EXPORTS_ROOT")
+
+
+# ---- the broker
+
+
+def test_roots_are_looked_at_without_a_broker_too(desk: Desk) -> None:
+    said = call("check", "--media", desk.media, "--to", desk.exports, "--init", "--json", "--broker",
+                "amqp://me:the-secret@127.0.0.1:1/")  # fmt: skip
+    assert problems(said) == ["broker"]
+    assert "the-secret" not in said.out
+    assert "exports root" in findings(said, "ok")
+
+
+async def test_each_thing_that_is_missing_is_named(rabbit: Rabbit) -> None:
+    await rabbit.channel.exchange_delete(topology.DEAD)
+    await rabbit.channel.queue_delete(topology.CANCEL)
+    said = await rabbit.told("check", "--json")
+    assert problems(said) == ["exchange export.dead", "queue export.cancel"]
+    assert findings(said, "problem")["queue export.cancel"]["mend"] == "export-service setup-broker"
+
+
+async def test_a_queue_with_other_arguments_is_a_problem_with_both_sides_told(rabbit: Rabbit) -> None:
+    await rabbit.channel.queue_delete(topology.PARKED)
+    await rabbit.channel.declare_queue(topology.PARKED, durable=True)
+    said = await rabbit.told("check", "--json")
+    assert problems(said) == ["queue export.parked"]
+    finding = findings(said, "problem")["queue export.parked"]
+    assert "x-queue-type" in finding["detail"]
+    assert "x-queue-type=quorum" in finding["mend"]
+
+
+async def test_commands_that_nobody_takes_are_a_problem(rabbit: Rabbit) -> None:
+    assert (
+        "no worker is there" in findings(await rabbit.told("check", "--json"), "note")["queue export.start"]["detail"]
+    )
+    await rabbit.told("cancel", "x")
+    await rabbit.put(b"{}", exchange=topology.EVENTS, key=topology.START)
+    assert problems(await rabbit.told("check", "--json")) == ["queue export.start"]
+
+    async def take(_: object) -> None:
+        pass
+
+    queue = await rabbit.channel.declare_queue(topology.START, passive=True)
+    tag = await queue.consume(take)
+    assert problems(await rabbit.told("check", "--json")) == []
+    await queue.cancel(tag)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "words"),
+    [
+        (topology.PARKED, "dead list"),
+        (topology.UNROUTED, "dead list --queue export.unrouted"),
+        (topology.DEAD, "worker"),
+    ],
+)
+async def test_messages_that_wait_for_a_person_are_noted(exchange: str, words: str, rabbit: Rabbit) -> None:
+    await rabbit.put(b"{}", exchange=exchange)
+    said = await rabbit.told("check", "--json")
+    assert problems(said) == []
+    finding = findings(said, "note")[f"queue {exchange}"]
+    assert "1 message" in finding["detail"]
+    assert words in finding["mend"]
+
+
+# ---- setup-broker
+
+
+async def empty(rabbit: Rabbit) -> None:
+    for queue in topology.QUEUES:
+        await rabbit.channel.queue_delete(queue.name)
+    for exchange in topology.EXCHANGES:
+        await rabbit.channel.exchange_delete(exchange.name)
+
+
+async def test_setup_makes_everything_and_finds_it_the_next_time(rabbit: Rabbit) -> None:
+    await empty(rabbit)
+    said = await rabbit.told("setup-broker")
+    entities = len(topology.EXCHANGES) + len(topology.QUEUES)
+    assert (said.code, said.out.count("made       ")) == (0, entities)
+    said = await rabbit.told("setup-broker")
+    assert (said.code, said.out.count("was there  ")) == (0, entities)
+    assert problems(await rabbit.told("check", "--json")) == []
+
+
+async def test_what_setup_made_carries_messages(rabbit: Rabbit, desk: Desk) -> None:
+    await empty(rabbit)
+    await rabbit.told("setup-broker")
+    assert (await rabbit.told("submit", desk.project)).code == 0
+    assert (await rabbit.taken(topology.START)).routing_key == topology.START
+
+
+async def test_setup_says_what_it_cannot_make_and_what_that_costs(rabbit: Rabbit) -> None:
+    said = await rabbit.told("setup-broker")
+    for policy in topology.POLICIES:
+        assert policy.name in said.out
+        assert policy.without_it in said.out
+    assert "rabbitmqctl import_definitions deploy/rabbitmq/definitions.json" in said.out
+
+
+async def test_a_service_gets_a_queue_for_its_results(rabbit: Rabbit) -> None:
+    assert (await rabbit.told("setup-broker", "--results", "studio", "billing")).code == 0
+    for service in ("studio", "billing"):
+        await rabbit.put(b"{}", exchange=topology.EVENTS, key="export.failed")
+        assert (await rabbit.taken(f"export.results.{service}")).body == b"{}"
+
+
+async def test_what_differs_is_named_with_both_sides_and_the_rest_is_made(rabbit: Rabbit) -> None:
+    await empty(rabbit)
+    await rabbit.channel.declare_queue(topology.START, durable=True)
+    said = await rabbit.told("setup-broker")
+    assert said.code == 1
+    assert "differs    queue export.start" in said.out
+    assert "x-queue-type" in said.out
+    assert "wanted: durable, x-queue-type=quorum, x-dead-letter-exchange=export.dead" in said.out
+    assert "made       queue export.unrouted" in said.out
+
+
+def test_where_a_definition_is_to_be_found_it_is() -> None:
+    assert (Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.json").is_file()
