@@ -45,8 +45,8 @@ def _print_whatever_comes() -> None:
 
 
 _NEEDED_BY_EXTRA = {
-    "aio_pika", "aiormq", "anyio", "faststream", "isal", "pamqp", "pydantic_settings", "rich", "slugify", "uvicorn", "yarl",
-    "zipstream",
+    "aio_pika", "aiormq", "anyio", "faststream", "isal", "pamqp", "pydantic_settings", "rich", "slugify", "uvicorn",
+    "yarl", "zipstream",
 }  # fmt: skip
 
 
