@@ -16,7 +16,7 @@ def answer_end(decision: Decision, root: Path | None, absent: str | None, *, as_
     event = decision.event
     if as_json:
         code = answered(exits.COMPLETE, lambda: say_out(decision.body.decode()))
-        return _say_absent(absent) if absent else code or exit_code_of(event)
+        return _say_absent(absent) if absent else code or _exit_code(event)
     if not isinstance(event, ExportCompleted):
         say(f"{event.error.title}: {event.error.detail}")
         return exits.FAILED
@@ -25,7 +25,7 @@ def answer_end(decision: Decision, root: Path | None, absent: str | None, *, as_
     folder = None if root is None else root / event.folder.name
     files = None if folder is None else _files_of(folder)
     where = event.folder.uri if folder is None else str(folder)
-    return answered(exit_code_of(event), lambda: show_completed(console(), event, files, where))
+    return answered(_exit_code(event), lambda: show_completed(console(), event, files, where))
 
 
 def _say_absent(sentence: str) -> int:
@@ -33,10 +33,12 @@ def _say_absent(sentence: str) -> int:
     return exits.FAILED
 
 
-def exit_code_of(event: Terminal) -> int:
-    if not isinstance(event, ExportCompleted):
-        return exits.FAILED
-    return exits.COMPLETE if event.outcome is Outcome.COMPLETE else exits.PARTIAL
+def _exit_code(event: Terminal) -> int:
+    return exit_code_of(event.outcome) if isinstance(event, ExportCompleted) else exits.FAILED
+
+
+def exit_code_of(outcome: Outcome) -> int:
+    return exits.COMPLETE if outcome is Outcome.COMPLETE else exits.PARTIAL
 
 
 def _files_of(folder: Path) -> Sequence[NamedSize]:

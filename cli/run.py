@@ -3,10 +3,7 @@
 import json
 import shlex
 import sys
-import uuid
 from argparse import Namespace
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
@@ -15,24 +12,23 @@ from rich.console import Console
 
 from cli import exits
 from cli.answer import answered
+from cli.asked import start_of
+from cli.ending import absent_of, answer_end, exit_code_of, say, say_out
 from cli.errors import UsageError
-from cli.projects import read_project
 from cli.show import (
-    NamedSize,
     console,
     counted,
     folder_tree,
     progress_bar,
-    show_completed,
     show_omissions,
     show_warnings,
 )
-from contracts import ExportCompleted, ExportOptions, ExportStart, Outcome, Project, Stage, Terminal
+from contracts import ExportStart, Project, Stage
 from service.errors import ExportError, Interrupted, Trouble
 from service.export import Workshop, export
 from service.ledger import Decision, Ledger
 from service.model import Plan
-from service.naming import folder_name, one_line
+from service.naming import folder_name
 from service.outcome import error_of
 from service.packing import archive_size_bytes
 from service.plan import plan_export
@@ -42,45 +38,12 @@ from service.settle import settle
 from service.storage.local import LocalStorage
 from service.survey import survey
 
-_IDS_SHOWN = 10
-
 
 def command_from(args: Namespace) -> tuple[ExportStart, Project]:
     """The message that these arguments stand for."""
     if not args.media.is_dir():
         raise UsageError(f"--media {args.media}: {'not a directory' if args.media.exists() else 'no such directory'}")
-    project = read_project(args.project)
-    _refuse_unknown_sections(args.sections or (), project)
-    asked = {
-        "archive": args.archive,
-        "include": {"kinds": args.kinds, "sections": args.sections},
-        "on_missing": args.on_missing,
-        "stale": args.stale,
-        "retain_seconds": None if args.retain_days is None else args.retain_days * 86_400,
-    }
-    command = ExportStart(
-        export_id=args.export_id or str(uuid.uuid4()),
-        requested_at=args.requested_at or datetime.now(UTC).replace(microsecond=0),
-        project=project,
-        options=ExportOptions.model_validate(asked),
-    )
-    return command, project
-
-
-def _refuse_unknown_sections(chosen: Sequence[str], project: Project) -> None:
-    ids = [section.id for section in project.sections if section.id is not None]
-    unknown = [one for one in chosen if one not in set(ids)]
-    if not unknown:
-        return
-    if not ids:
-        raise UsageError("--sections: no section of this project has an id, so none can be chosen")
-    raise UsageError(f"--sections: there is no {_listed(unknown)}; there are {_listed(ids)}")
-
-
-def _listed(ids: Sequence[str]) -> str:
-    more = len(ids) - _IDS_SHOWN
-    shown = ", ".join(f'"{one_line(one)}"' for one in ids[:_IDS_SHOWN])
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    return start_of(args)
 
 
 # ---- plan -------------------------------------------------------------------------------------------------------
@@ -97,11 +60,7 @@ def plan(args: Namespace) -> int:
         return _say_failed(args, command, reason)
     finally:
         storage.close()
-    return answered(_exit_code(planned.outcome), lambda: _show_plan(args, planned))
-
-
-def _exit_code(outcome: Outcome) -> int:
-    return exits.COMPLETE if outcome is Outcome.COMPLETE else exits.PARTIAL
+    return answered(exit_code_of(planned.outcome), lambda: _show_plan(args, planned))
 
 
 async def _planned(command: ExportStart, project: Project, storage: LocalStorage) -> Plan:
@@ -111,7 +70,7 @@ async def _planned(command: ExportStart, project: Project, storage: LocalStorage
 
 def _show_plan(args: Namespace, planned: Plan) -> None:
     if args.json:
-        _print(json.dumps(_plan_as_json(planned)))
+        say_out(json.dumps(_plan_as_json(planned)))
         return
     out = console()
     out.print(folder_tree(planned.draft.folder, [(copy.name, copy.size_bytes) for copy in planned.copies]))
@@ -147,15 +106,15 @@ def run(args: Namespace) -> int:
     storage = LocalStorage({MEDIA: args.media}, args.to)
     try:
         decision = anyio.run(_run, command, project, storage, args)
-        absent = _absent(decision.event, Ledger(storage), args.to)
+        absent = absent_of(decision.event, Ledger(storage), args.to, "leave out --export-id")
     except ExportError as reason:
         return _say_failed(args, command, reason)
     except Interrupted:
-        _say(f"Stopped. What is finished is kept; go on with:\n  {resume_line(args, command)}")
+        say(f"Stopped. What is finished is kept; go on with:\n  {resume_line(args, command)}")
         return exits.INTERRUPTED
     finally:
         storage.close()
-    return _answer(args, decision, absent)
+    return answer_end(decision, args.to, absent, as_json=args.json)
 
 
 def _make_root(directory: Path) -> None:
@@ -200,62 +159,15 @@ async def _stop_at_a_signal(stop: Stop) -> None:
             return
 
 
-def _absent(event: Terminal, ledger: Ledger, root: Path) -> str | None:
-    """Of an export that was made before and is told again: that it is no longer there, in a sentence."""
-    if not isinstance(event, ExportCompleted):
-        return None
-    if not (root / event.folder.name).is_dir():
-        what = "it is"
-    elif event.archive and not (root / event.archive.name).is_file():
-        what = "its ZIP is"
-    else:
-        return None
-    moment = event.at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
-    why = ledger.gone(event.export_id)
-    reason = f" ({why})" if why else ""
-    return (
-        f"This export was made at {moment} UTC, and {what} no longer there{reason}; for a new one leave out --export-id"
-    )
-
-
-def _answer(args: Namespace, decision: Decision, absent: str | None) -> int:
-    event = decision.event
-    if args.json:
-        code = answered(exits.COMPLETE, lambda: _print(decision.body.decode()))
-        return _say_absent(absent) if absent else code or _exit_code_of(event)
-    if not isinstance(event, ExportCompleted):
-        _say(f"{event.error.title}: {event.error.detail}")
-        return exits.FAILED
-    if absent:
-        return _say_absent(absent)
-    folder = args.to / event.folder.name
-    files = _files_of(folder)
-    return answered(_exit_code_of(event), lambda: show_completed(console(), event, files, str(folder)))
-
-
-def _say_absent(sentence: str) -> int:
-    _say(sentence)
-    return exits.FAILED
-
-
-def _exit_code_of(event: Terminal) -> int:
-    return _exit_code(event.outcome) if isinstance(event, ExportCompleted) else exits.FAILED
-
-
-def _files_of(folder: Path) -> Sequence[NamedSize]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
-
-
 def _say_failed(args: Namespace, command: ExportStart, reason: ExportError) -> int:
     error = error_of(reason, Stage.PLANNING)
     if args.json:
         body = json.dumps({"export_id": command.export_id, "error": error.model_dump(mode="json")})
-        answered(exits.FAILED, lambda: _print(body))
+        answered(exits.FAILED, lambda: say_out(body))
     else:
-        _say(f"{error.title}: {error.detail}")
+        say(f"{error.title}: {error.detail}")
     if isinstance(reason, Trouble) and "to" in args:
-        _say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
+        say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
     return exits.FAILED
 
 
@@ -265,11 +177,3 @@ def resume_line(args: Namespace, command: ExportStart) -> str:
     name, *rest = args.words  # the id comes first: what follows a "--" would be no option
     called_as = sys.argv[0] if "/" in sys.argv[0] else "export-service"
     return shlex.join([called_as, name, *known, *rest])
-
-
-def _print(answer: str) -> None:
-    print(answer)  # noqa: T201 - the answer
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)  # noqa: T201 - told to a person
