@@ -68,6 +68,8 @@ class _Run:
     pause_seconds: float = FIRST_PAUSE_SECONDS
 
     def note(self, trouble: Trouble) -> None:
+        if self.trouble is None or self.trouble.detail != trouble.detail:
+            log.warning("export %s: %s", self.command.export_id, trouble.detail)
         if self.trouble is None or self.trouble.code is not trouble.code:
             self.troubled_since = monotonic()
             self.pause_seconds = FIRST_PAUSE_SECONDS
@@ -191,7 +193,6 @@ class Supervisor:
             except Interrupted:
                 return None
             except Trouble as trouble:
-                log.warning("export %s: %s", run.command.export_id, trouble.detail)
                 run.note(trouble)
             if not await self._is_borne(run):
                 return None
