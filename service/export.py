@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from anyio import to_thread
 
-from contracts import Archive, ErrorCode, ExportStart, Project, Stage, State
+from contracts import Archive, ErrorCode, ExportCancelled, ExportStart, Project, Stage, State
 from service.attempt import Attempt, Lost, begin, percent_floor
 from service.copying import copy_all, is_fault
 from service.errors import Interrupted, Trouble, Verdict
@@ -115,7 +115,7 @@ async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: R
         # Still held: a sweep beside this must not take the files for abandoned between here and the decision.
         await to_thread.run_sync(shop.ledger.insist_on, store)
         decision = await to_thread.run_sync(shop.ledger.decide, command.export_id, wanted)
-        meter.stepped(State.PUBLISHING)
+        meter.stepped(State.CANCELLING if isinstance(decision.event, ExportCancelled) else State.PUBLISHING)
         report(meter.snapshot())
         await to_thread.run_sync(_publish, shop.ledger, command.export_id, decision)
         meter.is_published = decision.folder is not None
