@@ -68,5 +68,6 @@ def _show(out: Console, rows: Sequence[Row]) -> None:
     out.print("           without them every service needs a user who may do anything", soft_wrap=True)
     out.print(f"Both come with:  rabbitmqctl import_definitions {DEFINITIONS}", soft_wrap=True)
     out.print("consumer_timeout", soft_wrap=True)
-    out.print("           without it the message of an export of more than half an hour is delivered again; the export goes on", soft_wrap=True)
+    cost = "the message of an export of more than half an hour is delivered again; the export goes on"
+    out.print(f"           without it {cost}", soft_wrap=True)
     out.print("It comes with:   deploy/rabbitmq/rabbitmq.conf, on the node", soft_wrap=True)
