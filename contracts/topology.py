@@ -74,6 +74,8 @@ class User:
 
 
 _QUORUM: Arguments = {"x-queue-type": "quorum"}
+# From RabbitMQ 4 on a quorum queue drops what was given back 20 times, and whoever only looks gives back.
+_KEPT: Arguments = {**_QUORUM, "x-delivery-limit": 1_000_000}
 
 
 def _dead_letters_to(exchange: str) -> Arguments:
@@ -98,8 +100,8 @@ QUEUES = (
     Queue(CANCEL, EVENTS, ("export.cancel",), _dead_letters_to(PARKED)),
     Queue(DELETE, EVENTS, ("export.delete",), _dead_letters_to(PARKED)),
     Queue(DEAD, DEAD, ("",), _dead_letters_to(PARKED)),
-    Queue(PARKED, PARKED, ("",), _QUORUM),
-    Queue(UNROUTED, UNROUTED, (*COMMANDS, *TERMINALS), _QUORUM),
+    Queue(PARKED, PARKED, ("",), _KEPT),
+    Queue(UNROUTED, UNROUTED, (*COMMANDS, *TERMINALS), _KEPT),
 )
 
 POLICIES = (
@@ -148,7 +150,7 @@ def own_queue(prefix: str, name: str, keys: tuple[str, ...]) -> Queue:
 
 def results_queue(service: str) -> Queue:
     """The queue in which a consuming service finds every terminal event, also those of its own down-time."""
-    return Queue(f"{RESULTS_QUEUES}{service}", EVENTS, TERMINALS, dict(_QUORUM))
+    return Queue(f"{RESULTS_QUEUES}{service}", EVENTS, TERMINALS, dict(_KEPT))
 
 
 def definitions(vhost: str = "/") -> dict[str, Any]:

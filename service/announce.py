@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream.exceptions import IncorrectState
 from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange
 
 from contracts import ExportProgress, topology
 from contracts.envelope import Envelope, envelop, envelop_body
+from service.broker import BROKER_FAULTS
 from service.ledger import Decision
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ PROGRESS_GIVEN_UP_AFTER_SECONDS = 2.0
 FIRST_CONFIRM_SECONDS, LONGEST_CONFIRM_SECONDS = 5.0, 600.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
-_BROKER_FAULTS = (AMQPError, ChannelInvalidStateError, IncorrectState, OSError, TimeoutError)
+_BROKER_FAULTS = (*BROKER_FAULTS, IncorrectState)
 
 
 @dataclass
@@ -124,6 +124,8 @@ class Announcer:
                 await _unless_the_channel_dies(lambda: self._publish(envelope))
         except _BROKER_FAULTS as fault:
             log.debug("progress of %s was not sent: %s", envelope.correlation_id, _sentence(fault))
+        except Exception:
+            log.exception("progress of %s met an unexpected error", envelope.correlation_id)
 
 
 async def _unless_the_channel_dies(publish: Callable[[], Awaitable[None]]) -> None:

@@ -12,6 +12,7 @@ from contracts import ExportStart
 from contracts.envelope import envelop
 from service.announce import Announcer
 from service.attempt import pulse_of_living
+from service.broker import BROKER_FAULTS
 from service.errors import Trouble
 from service.ledger import Ledger
 from service.sweep import Swept, sweep
@@ -43,10 +44,15 @@ class Reconciler:
             await self._unless_in_trouble(self.sweep)
 
     async def _unless_in_trouble(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Upkeep can wait; it must never end the exports beside it."""
         try:
             await work()
         except Trouble as trouble:
             log.warning("upkeep is put off: %s", trouble.detail)
+        except BROKER_FAULTS as fault:
+            log.warning("upkeep is put off: the broker: %s", fault)
+        except Exception:
+            log.exception("upkeep met an unexpected error")
 
     async def reconcile(self) -> None:
         """Publishes again what is lost."""

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from contracts import ErrorCode, ExportStart
 from service.announce import Announcer
-from service.attempt import history
+from service.attempt import history, pulse_of_living
 from service.errors import Interrupted, Trouble, Verdict
 from service.export import Workshop, export, give_up
 from service.fitness import Fitness
@@ -209,6 +209,8 @@ class Supervisor:
         return await to_thread.run_sync(self._judged, export_id)
 
     def _judged(self, export_id: str) -> Verdict | None:
+        if pulse_of_living(self.shop.ledger, export_id) is not None:
+            return None  # somebody is at it, and may well come to an end
         past = history(self.shop.ledger, export_id)
         return judge(past, self.shop.ledger.now_ns(export_id), self.patience.deadline_seconds) if past else None
 
