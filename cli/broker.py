@@ -28,6 +28,7 @@ from yarl import URL
 from cli import exits
 from cli.answer import complain
 from cli.errors import UsageError
+from cli.secrets import secrets_dir
 from contracts import topology
 from contracts.envelope import Envelope
 from service.settings import BrokerSettings
@@ -48,7 +49,9 @@ class BrokerFault(Exception):
 def broker_of(args: Namespace) -> BrokerSettings:
     """Of --broker, else of EXPORT_BROKER_URL. Raises UsageError that does not repeat the address: it has a password."""
     try:
-        return BrokerSettings() if args.broker is None else BrokerSettings(broker_url=SecretStr(args.broker))
+        if args.broker is not None:
+            return BrokerSettings(broker_url=SecretStr(args.broker))
+        return BrokerSettings(_secrets_dir=secrets_dir())
     except ValidationError as fault:
         name = "EXPORT_BROKER_URL" if args.broker is None else "--broker"
         first = fault.errors(include_url=False, include_input=False)[0]

@@ -26,16 +26,24 @@ _LOOK_INTO = {
     topology.DEAD: "the next worker decides on them",
 }
 _BROKER = "broker"
+_START_ONE = "start one: export-service worker"
 
 
 def check(args: Namespace) -> int:
     """Exit code 0 when there is no problem."""
     settings = broker_of(args)
     findings = look_at_roots(Roots.of(args), is_new=args.init) + asyncio.run(_look_at_broker(settings))
+    if args.init:
+        findings = [_before_the_workers(finding) for finding in findings]
     code = exits.COMPLETE if is_sound(findings) else exits.FAILED
     if args.json:
         return answered(code, lambda: say_out(json.dumps(as_json(findings))))
     return answered(code, lambda: show_findings(console(), findings))
+
+
+def _before_the_workers(finding: Finding) -> Finding:
+    """Who makes a new root has no worker yet; commands may wait already."""
+    return note(finding.subject, finding.detail, finding.mend) if finding.mend == _START_ONE else finding
 
 
 async def _look_at_broker(settings: BrokerSettings) -> list[Finding]:
@@ -90,10 +98,8 @@ def _content(entity: Entity, filling: Filling, remark: str) -> Finding:
     detail = f"{counted(filling.messages, 'message')}, {counted(filling.consumers, 'consumer')}{remark}"
     if entity.name == topology.START and not filling.consumers:
         if filling.messages:
-            return problem(
-                label(entity), f"{detail}: nobody takes the commands", "start a worker: export-service worker"
-            )
-        return note(label(entity), f"{detail}: no worker is there", "start one: export-service worker")
+            return problem(label(entity), f"{detail}: nobody takes the commands", _START_ONE)
+        return note(label(entity), f"{detail}: no worker is there", _START_ONE)
     if filling.messages and entity.name in _LOOK_INTO:
         return note(label(entity), detail, _LOOK_INTO[entity.name])
     return ok(label(entity), detail)

@@ -6,7 +6,6 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 import anyio
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from cli import exits
 from cli.answer import complain
 from cli.errors import UsageError
+from cli.secrets import secrets_dir
 from service.app import NotStarted, worker
 from service.broker import quieten
 from service.errors import Trouble
@@ -23,14 +23,11 @@ from service.settings import WorkerSettings, first_fault_of
 
 log = logging.getLogger("worker")
 
-SECRETS = Path("/run/secrets")
-"""Where Docker and Kubernetes put them."""
-
 
 def work(_: Namespace) -> int:
     """Exit code 0 after a SIGTERM or Ctrl-C; 1 when only a new process may do better."""
     try:
-        settings = WorkerSettings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+        settings = WorkerSettings(_secrets_dir=secrets_dir())
     except ValidationError as fault:
         raise UsageError(first_fault_of(fault)) from None
     _log_to_stderr()

@@ -184,8 +184,15 @@ async def test_a_queue_with_other_arguments_is_a_problem_with_both_sides_told(ra
     said = await rabbit.told("check", "--json")
     assert problems(said) == ["queue export.parked"]
     finding = findings(said, "problem")["queue export.parked"]
-    assert "x-queue-type" in finding["detail"]
+    assert "inequivalent arg" in finding["detail"]
     assert "x-queue-type=quorum" in finding["mend"]
+
+
+async def test_commands_may_wait_before_there_is_a_worker(rabbit: Rabbit, desk: Desk) -> None:
+    """A deployment begins with `check --init`; it must not stop at what others asked for meanwhile."""
+    await rabbit.put(b"{}", exchange=topology.EVENTS)
+    assert "queue export.start" in problems(await checked(rabbit, desk))
+    assert problems(await checked(rabbit, desk, "--init")) == []
 
 
 async def test_commands_that_nobody_takes_are_a_problem(rabbit: Rabbit) -> None:
@@ -277,3 +284,12 @@ async def test_what_differs_is_named_with_both_sides_and_the_rest_is_made(rabbit
 
 def test_where_a_definition_is_to_be_found_it_is() -> None:
     assert (Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.json").is_file()
+
+
+def test_the_brokers_address_may_be_a_secret_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "export_broker_url").write_text("amqp://me:hush@127.0.0.1:1/")
+    monkeypatch.setattr("cli.secrets._SECRETS", tmp_path)
+    monkeypatch.delenv("EXPORT_BROKER_URL", raising=False)
+    said = call("cancel", "some-export")
+    assert "127.0.0.1:1" in said.err
+    assert "hush" not in said.err
