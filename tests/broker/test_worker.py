@@ -10,7 +10,7 @@ import pytest
 
 from tests.broker.commands import export_start, start
 from tests.broker.listener import Event
-from tests.broker.node import PrivateNode
+from tests.broker.node import YOUNG_QUEUE_SECONDS, PrivateNode
 from tests.broker.proxy import Proxy
 from tests.broker.stage import Stage, inodes, seconds_of, until
 from tests.broker.workers import USER
@@ -35,6 +35,7 @@ async def test_what_was_asked_for_before_any_worker_was_there_is_exported(stage:
 
 
 async def test_a_worker_that_starts_before_its_broker_becomes_ready(mortal: PrivateNode, stage: Stage) -> None:
+    await asyncio.sleep(YOUNG_QUEUE_SECONDS)  # or the kill may take the listener's queue with it
     mortal.kill()
     worker = stage.workers.start()
     await worker.answers(503)
