@@ -90,12 +90,17 @@ class Consumption:
     async def pause(self) -> None:
         """From now on other workers get the messages."""
         self._is_paused = True
-        for subscriber in self._subscribers:
-            queue, tag = _queue(subscriber), subscriber._consumer_tag
-            if queue is not None and tag is not None:
-                with anyio.move_on_after(_ANSWER_SECONDS):
-                    await _forgiven(queue.cancel(tag))
-                subscriber._consumer_tag = None
+        # All at once: without a connection each waits until it is given up, and a worker that ends has no such time.
+        with anyio.move_on_after(_ANSWER_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                for subscriber in self._subscribers:
+                    tasks.start_soon(self._cancel, subscriber)
+
+    async def _cancel(self, subscriber: RabbitSubscriber) -> None:
+        queue, tag = _queue(subscriber), subscriber._consumer_tag
+        subscriber._consumer_tag = None
+        if queue is not None and tag is not None:
+            await _forgiven(queue.cancel(tag))
 
     async def resume(self) -> None:
         """Takes messages again."""
