@@ -89,7 +89,11 @@ async def serve(health: Health, host: str, port: int, *, task_status: TaskStatus
         ws="none",
         server_header=False,
     )
+    server = _Server(config, task_status)
     try:
-        await _Server(config, task_status).serve()
+        await server.serve()
     except SystemExit:
         raise OSError(f"cannot answer on {host}:{port}: is the port taken? (EXPORT_HEALTH_PORT)") from None
+    finally:
+        for listening in getattr(server, "servers", ()):  # uvicorn leaves them open when it is cancelled
+            listening.close()
