@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from bench.broker import broker
 from bench.copying import constants
 from bench.groups import GROUPS, SERVICE, Plant, folder_of, run_command
 from bench.machine import machine
 from bench.measuring import ROOT, Track
-from bench.report import Goal, goal_lines, rewrite
+from bench.report import BEGIN, BEGIN_BROKER, Goal, goal_lines, rewrite
 from bench.rivals import absent
 from bench.samples import MB, Lot
 
-# Measured when asked for: why a constant is what it is, and nothing that a user would compare.
-_ALL_GROUPS = {**GROUPS, "constants": constants}
+_BROKER = ["broker"]
+# The last is measured when asked for: why a constant is what it is, and nothing that a user would compare.
+_ALL_GROUPS = {**GROUPS, "broker": broker, "constants": constants}
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 _NEEDED_BYTES = 12_000 * MB
@@ -34,12 +36,14 @@ def main() -> None:
         _expect_room(place, share)
         rounds = args.rounds or (_QUICK_ROUNDS if args.quick else _ROUNDS)
         plant = Plant(Track(place), rounds, share, _install_archiver(place) if args.npm else None)
-        lines = []
-        for line in chain(_head(args, plant), _body(args.groups or list(GROUPS), plant)):
-            print(line, flush=True)
-            lines.append(line)
-    if args.write:
-        rewrite(DOCUMENT, lines)
+        _warm_up(plant)
+        for names in [args.groups] if args.groups else [list(GROUPS), _BROKER]:
+            lines = []
+            for line in chain(_head(args, names, plant), _body(names, plant)):
+                print(line, flush=True)
+                lines.append(line)
+            if args.write:
+                rewrite(DOCUMENT, BEGIN_BROKER if names == _BROKER else BEGIN, lines)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,8 +63,8 @@ def _arguments() -> argparse.Namespace:
     unknown = set(args.groups) - set(_ALL_GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
-    if args.write and (args.quick or args.groups):
-        parser.error("--write keeps figures of the full input and of every group")
+    if args.write and (args.quick or args.groups not in ([], _BROKER)):
+        parser.error("--write keeps figures of the full input, and of every group or of `broker` alone")
     return args
 
 
@@ -85,10 +89,12 @@ def _install_archiver(place: Path) -> Path:
     return place / "node_modules"
 
 
-def _head(args: argparse.Namespace, plant: Plant) -> Iterator[str]:
+def _head(args: argparse.Namespace, names: Sequence[str], plant: Plant) -> Iterator[str]:
+    """The command that gives these figures, and on what they were found."""
+    groups = [] if names == list(GROUPS) else names
     words = [word for word in ("--quick", "--npm") if getattr(args, word[2:])]
     rounds = [f"--rounds {args.rounds}"] if args.rounds else []
-    yield from (f"`{' '.join(['python -m bench', *args.groups, *rounds, *words])}`, {plant.rounds} rounds, on", "")
+    yield from (f"`{' '.join(['python -m bench', *groups, *rounds, *words])}`, {plant.rounds} rounds, on", "")
     yield from machine(plant.track.place)
     if plant.node_modules is not None:
         package = json.loads((plant.node_modules / "archiver" / "package.json").read_bytes())
@@ -99,7 +105,6 @@ def _head(args: argparse.Namespace, plant: Plant) -> Iterator[str]:
 
 
 def _body(names: Sequence[str], plant: Plant) -> Iterator[str]:
-    _warm_up(plant)
     goals: list[Goal] = []
     for name, measure in _ALL_GROUPS.items():
         if name in names:
