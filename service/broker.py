@@ -6,6 +6,7 @@ Two, because a memory alarm stops a connection that publishes, and acknowledgeme
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
+from typing import Any
 
 import anyio
 from aio_pika import RobustQueue
@@ -39,9 +40,20 @@ def _broker(settings: BrokerSettings, name: str) -> RabbitBroker:
         graceful_timeout=_GRACE_SECONDS,
         default_channel=Channel(on_return_raises=True),
         logger=None,
-        on_close=[lambda _, fault: _say_closed(name, fault)],
+        on_close=[lambda connection, _: _end_its_alarm(connection), lambda _, fault: _say_closed(name, fault)],
         on_reconnected=[lambda _: log.info("%s connection: there again", name)],
     )
+
+
+def _end_its_alarm(connection: Any) -> None:
+    """A connection that is lost while the broker blocks it will never be told that the alarm is over.
+
+    aio-pika 10.2 reopens a channel on it first, aiormq 7 lets it wait there for `Connection.Unblocked`, and the new
+    connection waits for that channel's lock: without this, nothing is published again until the worker is restarted.
+    """
+    lost = getattr(connection.transport, "connection", None)
+    if unblocked := getattr(lost, "_Connection__connection_unblocked", None):
+        unblocked.set()
 
 
 def _say_closed(name: str, fault: BaseException | None) -> None:
