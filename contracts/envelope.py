@@ -1,5 +1,6 @@
 """How a message travels: the AMQP properties and headers around its body (CloudEvents 1.0, W3C Trace Context). Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,14 +20,13 @@ class Envelope(NamedTuple):
     """The same for every repeat of the same message, so that a receiver can drop what it has seen."""
     correlation_id: str
     """The export_id."""
-    headers: dict[str, str]
+    headers: Mapping[str, str | int]
     is_persistent: bool
 
 
 def envelop(message: Message, traceparent: str | None = None, source: str = SOURCE) -> Envelope:
-    """The message, ready to be sent."""
-    return envelop_body(message, message.model_dump_json(exclude_none=isinstance(message, ExportStart)).encode(),
-                        traceparent, source)  # fmt: skip
+    """The message, ready to be sent. A command has the fields that its sender gave it, and its version."""
+    return envelop_body(message, _body(message), traceparent, source)
 
 
 def envelop_body(message: Message, body: bytes, traceparent: str | None = None, source: str = SOURCE) -> Envelope:
@@ -52,6 +52,12 @@ def envelop_body(message: Message, body: bytes, traceparent: str | None = None, 
         headers,
         is_persistent=not isinstance(message, ExportProgress),
     )
+
+
+def _body(message: Message) -> bytes:
+    if not isinstance(message, ExportStart):
+        return message.model_dump_json().encode()
+    return message.model_copy(update={"version": message.version}).model_dump_json(exclude_unset=True).encode()
 
 
 def _message_id(message: Message) -> str:

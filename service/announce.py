@@ -3,7 +3,6 @@
 No copying ever waits for a broker: `progress` puts a snapshot down and returns.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange
 
 from contracts import ExportProgress, topology
 from contracts.envelope import Envelope, envelop, envelop_body
-from service.broker import BROKER_FAULTS
+from service.broker import BROKER_FAULTS, unless_the_channel_dies
 from service.ledger import Decision
 
 log = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class Announcer:
     async def _is_confirmed(self, what: str, publish: Callable[[], Awaitable[None]], patience: float) -> bool:
         try:
             with anyio.fail_after(patience):
-                await _unless_the_channel_dies(publish)
+                await unless_the_channel_dies(publish)
         except _BROKER_FAULTS as fault:
             log.warning("%s is not confirmed yet: %s", what, _sentence(fault))
             return False
@@ -121,22 +120,11 @@ class Announcer:
     async def _send_if_possible(self, envelope: Envelope) -> None:
         try:
             with anyio.move_on_after(PROGRESS_GIVEN_UP_AFTER_SECONDS):
-                await _unless_the_channel_dies(lambda: self._publish(envelope))
+                await unless_the_channel_dies(lambda: self._publish(envelope))
         except _BROKER_FAULTS as fault:
             log.debug("progress of %s was not sent: %s", envelope.correlation_id, _sentence(fault))
         except Exception:
             log.exception("progress of %s met an unexpected error", envelope.correlation_id)
-
-
-async def _unless_the_channel_dies(publish: Callable[[], Awaitable[None]]) -> None:
-    """aiormq cancels who waits on a channel that dies, which looks like our own cancellation and is none."""
-    try:
-        await publish()
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ConnectionResetError("the channel was lost") from None
 
 
 def _sentence(fault: BaseException) -> str:

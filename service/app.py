@@ -15,7 +15,7 @@ from faststream.rabbit import RabbitBroker
 
 from contracts import topology
 from service.announce import Announcer
-from service.broker import Consumption, connections
+from service.broker import Consumption, connections, unless_the_channel_dies
 from service.export import Workshop
 from service.fitness import Fitness
 from service.handlers import Handlers, subscribe
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 HAND_BACK_SECONDS = 0.8
 """After a SIGTERM, until the messages of exports whose threads hang are given back without them."""
 
+ANSWER_SECONDS = 10.0
+"""How long the broker may take for an answer that can wait till the next time."""
+PING_SECONDS = 0.5
 BEGIN_SECONDS = 1.0
 """How long an end that comes during the start waits for the connections to be made."""
 
@@ -126,14 +129,19 @@ def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
         timedelta(seconds=settings.lost_after_seconds),
         timedelta(seconds=settings.abandoned_seconds),
     )
-    health = Health(consumption, fitness, supervisor)
+    health = Health(consumption, fitness, supervisor, lambda: consume.ping(PING_SECONDS))
     stream = FastStream(produce, consume, logger=None)
     return Worker(settings, stream, produce, consume, announcer, supervisor, fitness, health, reconciler)
 
 
 async def commands_waiting(broker: RabbitBroker) -> int:
-    """How many commands nobody has taken yet."""
-    connection = await broker.connect()
-    async with connection.channel() as channel:
-        queue = await channel.declare_queue(topology.START, passive=True)
-        return queue.declaration_result.message_count or 0
+    """How many commands nobody has taken yet. Raises a fault of the broker's when it does not answer."""
+
+    async def ask() -> int:
+        connection = await broker.connect()
+        async with connection.channel() as channel:
+            queue = await channel.declare_queue(topology.START, passive=True)
+            return queue.declaration_result.message_count or 0
+
+    with anyio.fail_after(ANSWER_SECONDS):
+        return await unless_the_channel_dies(ask)

@@ -50,6 +50,8 @@ class Attempt:
     moment_ns: int
     """The modification time of everything in the export."""
     hold: Hold = field(repr=False)
+    worker: str = ""
+    """Whose it is; nothing for a person's own `run`."""
 
     @property
     def key(self) -> str:
@@ -63,7 +65,7 @@ class Attempt:
         """Makes the empty tree, and notes since when the machine is up."""
         for folder in ("", *(f"/{folder}" for folder in FOLDERS.values())):
             self.storage.claim(f"{self.tree}{folder}")
-        self._note({"boot": self.storage.boot_id()})
+        self._note({"boot": self.storage.boot_id(), "worker": self.worker})
         with suppress(Trouble):
             self._note({"began_ns": self._noted_ns()})
 
@@ -151,9 +153,9 @@ class Attempt:
         """Stopped on purpose: this end says nothing against the export."""
         self._note_end({"handed_back": True})
 
-    def note_trouble(self, code: ErrorCode) -> None:
+    def note_trouble(self, code: ErrorCode, detail: str) -> None:
         """Ended by this machine's own trouble: no death either."""
-        self._note_end({"trouble": code})
+        self._note_end({"trouble": code, "detail": detail[:500]})
 
     def note_crash(self, worker: str, error: str) -> None:
         """Ended by an error that nobody expected."""
@@ -222,8 +224,8 @@ class Attempt:
         self.hold.release()
 
 
-def begin(ledger: Ledger, export_id: str, moment_ns: int) -> Attempt:
-    """Makes the next attempt. Its number is the largest there ever was, plus one."""
+def begin(ledger: Ledger, export_id: str, moment_ns: int, worker: str = "") -> Attempt:
+    """Makes the next attempt. Its number is the largest there ever was, plus one; `worker` is who makes it."""
     storage = ledger.storage
     while True:
         number = max(ledger.attempts(export_id), default=0) + 1
@@ -233,7 +235,7 @@ def begin(ledger: Ledger, export_id: str, moment_ns: int) -> Attempt:
         hold = storage.hold(_lock(key))
         if hold is None:
             continue  # a rival looked at the very moment whether we live; the number is spent, take the next
-        attempt = Attempt(storage, export_id, number, moment_ns, hold)
+        attempt = Attempt(storage, export_id, number, moment_ns, hold, worker)
         try:
             attempt.prepare()
         except BaseException:
@@ -337,6 +339,9 @@ def _past(storage: Storage, export_id: str, number: int) -> Past | None:
         crash=known.get("crash"),
         began_ns=known.get("began_ns"),
         last_file_ns=noted.mtime_ns if new_files else None,
+        worker=known.get("worker") or None,
+        trouble=known.get("trouble"),
+        detail=known.get("detail"),
     )
 
 

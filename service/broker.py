@@ -5,8 +5,8 @@ Two, because a memory alarm stops a connection that publishes, and acknowledgeme
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 import anyio
 from aio_pika import RobustQueue
@@ -17,6 +17,8 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from service.settings import BrokerSettings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BROKER_FAULTS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 """What comes and goes with a connection."""
@@ -73,15 +75,28 @@ def quieten() -> None:
 
 
 class _NewsOnly(logging.Filter):
-    """Lets a record pass whose text differs from the last one."""
+    """Lets a record pass whose text differs from the last one of the same connection."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._last = ""
+        self._last: dict[str, str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text, self._last = self._last, record.getMessage()
-        return text != self._last
+        connection = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
+        is_news = self._last.get(connection) != record.getMessage()
+        self._last[connection] = record.getMessage()
+        return is_news
+
+
+async def unless_the_channel_dies(ask: Callable[[], Awaitable[T]]) -> T:
+    """aiormq cancels who waits on a channel that dies, which looks like our own cancellation and is none."""
+    try:
+        return await ask()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ConnectionResetError("the channel was lost") from None
 
 
 class Consumption:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import datetime
 
 from faststream.rabbit import RabbitMessage
 
@@ -12,6 +13,9 @@ log = logging.getLogger(__name__)
 
 # What the broker wrote on the way; a message that is sent on starts anew.
 _TRAVEL_MARKS = ("x-delivery-count", "x-death", "x-first-death-", "x-last-death-", "x-acquired-count")
+
+# A frame has 128 KiB (frame_max), and a header's text may take four bytes a character.
+_HEADERS_SENT_ON_CHARACTERS = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,17 @@ class Delivery:
             for name, value in self.message.headers.items()
             if not name.startswith(_TRAVEL_MARKS)
         }  # fmt: skip
+
+    @property
+    def headers_to_send_on(self) -> dict[str, object]:
+        """What can be written again: plain values (a text that is no UTF-8 comes as bytes), as many as fit a frame."""
+        plain = (str, int, float, datetime, type(None))
+        written: dict[str, object] = {
+            name: value if isinstance(value, plain) else repr(value) for name, value in self.headers.items()
+        }
+        if len(repr(written)) <= _HEADERS_SENT_ON_CHARACTERS:
+            return written
+        return {name: value for name, value in written.items() if name.startswith("ce-") and len(str(value)) <= 1000}
 
     @property
     def earlier_deliveries(self) -> int:

@@ -106,7 +106,7 @@ async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: R
     """One attempt, as if there were no rivals."""
     project = _project_of(command)
     floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
-    attempt = await to_thread.run_sync(_begin, command, shop.ledger)
+    attempt = await to_thread.run_sync(_begin, command, shop)
     meter = Meter(command.export_id, project.id, attempt.number, floor)
     halt = Halt(stop)
     work = _Work(command, project, shop, attempt, meter, halt)
@@ -137,7 +137,7 @@ def _note_end(attempt: Attempt, end: BaseException, worker: str) -> None:
         case Lost():
             pass  # its files are another's, or gone
         case Trouble():
-            attempt.note_trouble(end.code)
+            attempt.note_trouble(end.code, end.detail)
         case Interrupted() | CancelledError():
             attempt.note_handed_back()
         case Exception():
@@ -163,8 +163,9 @@ def _project_of(command: ExportStart) -> Project:
     return command.project
 
 
-def _begin(command: ExportStart, ledger: Ledger) -> Attempt:
-    return begin(ledger, command.export_id, int(command.requested_at.timestamp()) * 10**9)
+def _begin(command: ExportStart, shop: Workshop) -> Attempt:
+    moment_ns = int(command.requested_at.timestamp()) * 10**9
+    return begin(shop.ledger, command.export_id, moment_ns, shop.worker)
 
 
 @dataclass

@@ -29,7 +29,7 @@ from service.undeliverable import revive
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 
-AFTER_AN_ERROR_SECONDS = 1.0
+AFTER_AN_ERROR_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 NEWER_VERSION_TRIES = 20
 """How often a message of a newer contract is handed on, with a pause each time, before it is decided failed."""
 _SMALL_MESSAGES_AT_ONCE = 20
@@ -89,7 +89,15 @@ class Handlers:
     # ---- what goes wrong on the way
 
     async def settled(self, handle: Callable[[Delivery], Any], delivery: Delivery) -> None:
-        """Has the message handled, and settles it if that fails."""
+        """Has the message handled, and settles it if that fails. Behind this there is nobody: FastStream is silent."""
+        try:
+            await self._handled(handle, delivery)
+        except Exception:
+            log.exception("a message of %s met an unexpected error", delivery.routing_key)
+            await self._wait(AFTER_AN_ERROR_SECONDS)
+            await delivery.hand_back_counted()
+
+    async def _handled(self, handle: Callable[[Delivery], Any], delivery: Delivery) -> None:
         try:
             await handle(delivery)
         except Unusable as reason:
@@ -98,34 +106,33 @@ class Handlers:
             await self._put_aside(delivery, Unusable(reason.code, reason.detail))
         except Trouble as trouble:
             await self._not_now(delivery, trouble)
-        except Exception:
-            log.exception("a message of %s met an unexpected error", delivery.routing_key)
-            await self._wait(AFTER_AN_ERROR_SECONDS)
-            await delivery.hand_back_counted()
 
     async def _not_now(self, delivery: Delivery, trouble: Trouble) -> None:
         """Another worker may know a newer contract, or have its storage."""
         log.warning("a message of %s is handed back: %s", delivery.routing_key, trouble.detail)
         if trouble.code is not ErrorCode.UNSUPPORTED_VERSION:
             await self.supervisor.fitness.look()
-            await self._wait(AFTER_AN_ERROR_SECONDS)
+            # Longer each time, as far as the broker counts: it gives up on what comes back too often.
+            await self._wait(min(AFTER_AN_ERROR_SECONDS * (1 + delivery.earlier_deliveries), LONGEST_WAIT_SECONDS))
             await delivery.hand_back()
         elif delivery.earlier_deliveries < NEWER_VERSION_TRIES:
             await self._wait(self.unavailable_seconds / NEWER_VERSION_TRIES)
             await delivery.hand_back_counted()
         else:
             verdict = Verdict(trouble.code, f"{trouble.detail}, and no other worker took it")
-            await self.settled(lambda _: self._refuse(delivery, verdict), delivery)
+            await self._handled(lambda _: self._refuse(delivery, verdict), delivery)
 
     async def _refuse(self, delivery: Delivery, verdict: Verdict) -> None:
+        if delivery.routing_key != topology.START:
+            raise verdict  # a wish says nothing against the export that it names
         await self._tell(await refuse(delivery.body, delivery.headers, verdict, self.ledger), delivery)
         await delivery.done()
 
     async def _put_aside(self, delivery: Delivery, reason: Unusable) -> None:
         """Parked whole, with the reason in its headers. It never speaks for the export that it names."""
-        log.error("a message of %s is parked: %s: %s", delivery.routing_key, reason.reason, reason.detail[:500])
-        headers = {**delivery.headers, "x-reason": reason.reason, "x-detail": reason.detail[:1000]}
+        headers = {**delivery.headers_to_send_on, "x-reason": reason.reason, "x-detail": reason.detail[:1000]}
         await self.announcer.park(delivery.body, headers, delivery.routing_key)
+        log.error("a message of %s is parked: %s: %s", delivery.routing_key, reason.reason, reason.detail[:500])
         await delivery.done()
 
     async def _tell(self, decision: Decision, delivery: Delivery) -> None:
@@ -167,6 +174,7 @@ def _take(
         # A channel of its own: what goes wrong on one must not end the handlers of another.
         channel=Channel(prefetch_count=at_once),
         decoder=_as_it_came,
+        no_reply=True,  # the connection that consumes must never publish: an alarm would stop its acknowledgements
         title=queue,
     )
     subscriber(take)
@@ -181,6 +189,7 @@ def _hear_broadcasts(consume: RabbitBroker, handlers: Handlers) -> None:
         ack_policy=AckPolicy.ACK,
         channel=Channel(prefetch_count=_SMALL_MESSAGES_AT_ONCE),
         decoder=_as_it_came,
+        no_reply=True,  # the connection that consumes must never publish: an alarm would stop its acknowledgements
     )(handlers.on_cancel_broadcast)
 
 

@@ -27,6 +27,8 @@ class Health:
     consumption: Consumption
     fitness: Fitness
     supervisor: Supervisor
+    is_connected: Callable[[], Awaitable[bool]]
+    """Whether the consuming connection is there."""
 
     def unready(self) -> list[str]:
         """Why no work is taken; empty when it is."""
@@ -36,13 +38,21 @@ class Health:
         return faults if self.consumption.is_consuming() else [*faults, "not consuming from the broker"]
 
     async def watch(self, patience_seconds: float) -> None:
-        """Returns when the worker took no work, and had none, for so long: then only a new process helps."""
+        """Returns when all was there, and the consumers were not, for so long: then only a new process helps.
+
+        A broker or a storage that is away comes back without one.
+        """
         since = monotonic()
         while monotonic() - since < patience_seconds:
             await anyio.sleep(min(1.0, patience_seconds / 10))
-            if not self.unready() or self.supervisor.running:
+            if not await self._is_stuck():
                 since = monotonic()
-        log.error("nothing to do and nothing to be had for %.0f seconds: %s", patience_seconds, *self.unready()[:1])
+        log.error("connected, but not consuming for %.0f seconds", patience_seconds)
+
+    async def _is_stuck(self) -> bool:
+        if self.supervisor.running or not self.fitness.is_fit or self.consumption.is_consuming():
+            return False
+        return await self.is_connected()
 
     async def answer(self, scope: dict[str, Any], _: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         """The ASGI application: /livez while the event loop turns, /readyz while work is taken."""

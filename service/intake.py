@@ -27,7 +27,7 @@ from service.storage.port import SourceFault, SourceMissing, Storage
 
 M = TypeVar("M", bound=Message)
 
-# So much of a message is looked at for its id when it is no good.
+# So much of a message that is too large is looked at for its id.
 _GLANCE_BYTES = 64 * 1024
 _LOOK_AGAIN_AFTER_SECONDS = (0.2, 1.0)
 _TOO_MUCH = {"too_long", "string_too_long", "less_than_equal"}
@@ -67,8 +67,9 @@ async def accept(body: bytes, headers: Mapping[str, object], ledger: Ledger) -> 
 
 def _accept(command: ExportStart, project: Project | None, ledger: Ledger) -> ExportStart:
     ledger.open()
+    accepted = ledger.accept(command, project)
     ledger.owe(command.export_id)
-    return ledger.accept(command, project)
+    return accepted
 
 
 async def refuse(body: bytes, headers: Mapping[str, object], verdict: Verdict, ledger: Ledger) -> Decision:
@@ -131,7 +132,7 @@ def _verdict_on(fault: ValidationError) -> Verdict:
 
 
 def glance(body: bytes, headers: Mapping[str, object]) -> Glance:
-    """Looks at the beginning of a body, which may be cut off, and at its CloudEvents subject. Never raises.
+    """Looks at a body, which may be cut off, and at its CloudEvents subject. Never raises.
 
     >>> glance(b'{"export_id": "e-1", "project": {"id": "p1", "sections": [{"tit', {})
     Glance(export_id='e-1', project_id='p1', version=None)
@@ -140,7 +141,7 @@ def glance(body: bytes, headers: Mapping[str, object]) -> Glance:
     """
     try:
         # Only a body that ends too early can be read in part; one that is broken inside cannot be read at all.
-        top = from_json(body[:_GLANCE_BYTES], allow_partial=True)
+        top = from_json(body if len(body) <= MAX_MESSAGE_BYTES else body[:_GLANCE_BYTES], allow_partial=True)
     except ValueError:
         top = {}
     fields: dict[str, object] = top if isinstance(top, dict) else {}

@@ -89,6 +89,10 @@ class Ledger:
         if self.open() != store:
             raise Trouble(ErrorCode.STORAGE_UNAVAILABLE, "another exports root was mounted in the place of this one")
 
+    def touch(self) -> None:
+        """Raises Trouble where nothing can be written."""
+        self.storage.beat(RECORDS)
+
     def ids(self) -> list[str]:
         """Every export that has a record."""
         return [name for name in self.storage.names(RECORDS) if _EXPORT_ID.fullmatch(name)]
@@ -160,15 +164,14 @@ class Ledger:
     def command_as_sent(self, export_id: str) -> ExportStart | None:
         """The first command that came, with the reference to its project if it had one: to be sent once more."""
         stored = self._stored(export_id)
-        return ExportStart.model_validate(stored) if stored.get("project_ref") else self.command(export_id)
+        return _as_command(stored, export_id) if stored.get("project_ref") else self.command(export_id)
 
     def _command(self, export_id: str) -> ExportStart | None:
         stored = self._stored(export_id)
         if not stored or "refused" in stored:
             return None
         # The project was verified when it was stored, and a reference to it has served its purpose.
-        fields = {**stored, "project_ref": None, "project": {"id": "-", "sections": []}}
-        return ExportStart.model_validate_json(json.dumps(fields))
+        return _as_command({**stored, "project_ref": None, "project": {"id": "-", "sections": []}}, export_id)
 
     def _stored(self, export_id: str) -> dict[str, Any]:
         """What is in `command.json`: a command without its project, or a refusal; empty when there is none."""
@@ -397,6 +400,15 @@ def attempt_key(export_id: str, number: int) -> str:
     return f"{RECORDS}/{export_id}/a-{number:06d}"
 
 
+def _as_command(stored: dict[str, Any], export_id: str) -> ExportStart:
+    try:
+        return ExportStart.model_validate_json(json.dumps(stored))
+    except ValidationError:
+        raise Trouble(
+            ErrorCode.UNSUPPORTED_VERSION, f'the command of export "{export_id}" was stored by a newer version'
+        ) from None
+
+
 def _asked(command: ExportStart) -> dict[str, Any]:
     """What a command asks for, its project aside: when and by whom does not count.
 
@@ -426,7 +438,8 @@ def _outcome(export_id: str) -> str:
 
 
 def _model_json(model: Project) -> bytes:
-    return model.model_dump_json(exclude_none=True).encode()
+    # What has its default may have been left out by the sender, too: no command grows by being stored.
+    return model.model_dump_json(exclude_defaults=True).encode()
 
 
 def _json(value: object) -> bytes:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import anyio
 from anyio import to_thread
@@ -55,24 +56,33 @@ class Reconciler:
             log.exception("upkeep met an unexpected error")
 
     async def reconcile(self) -> None:
-        """Publishes again what is lost."""
-        owed = await to_thread.run_sync(self._overdue)
+        """Tells what was decided and not told, and publishes the commands again that are lost."""
+        owed = await to_thread.run_sync(self._overdue, abandon_on_cancel=True)
         # A command that waits in the queue is not lost, however long.
         if not owed or await self.commands_waiting():
             return
         for export_id in owed:
-            command = await to_thread.run_sync(self._lost, export_id)
-            if command is not None:
-                log.warning("export %s: nobody works on it; its command is published again", export_id)
-                await self.announcer.send(envelop(command))
-                await to_thread.run_sync(self.ledger.owe_again, export_id)
+            await self._unless_in_trouble(partial(self._settle, export_id))
 
     def _overdue(self) -> list[str]:
         before = datetime.now(UTC) - self.lost_after
         return [one for one in self.ledger.owed() if (since := self.ledger.owed_since(one)) and since < before]
 
+    async def _settle(self, export_id: str) -> None:
+        decision = await to_thread.run_sync(self.ledger.decision, export_id)
+        if decision is not None:
+            await to_thread.run_sync(self.ledger.roll_forward, export_id, decision)
+            await self.announcer.tell(decision)
+            await to_thread.run_sync(self.ledger.told, export_id)
+            return
+        command = await to_thread.run_sync(self._lost, export_id)
+        if command is not None:
+            log.warning("export %s: nobody works on it; its command is published again", export_id)
+            await self.announcer.send(envelop(command))
+            await to_thread.run_sync(self.ledger.owe_again, export_id)
+
     def _lost(self, export_id: str) -> ExportStart | None:
-        """The command, if nobody works on it. What is decided is published again too: its end was not announced."""
+        """The command, if nobody works on it."""
         is_touched = self.ledger.last_touched(export_id) >= datetime.now(UTC) - self.lost_after
         if is_touched or pulse_of_living(self.ledger, export_id) is not None:
             return None
@@ -80,7 +90,10 @@ class Reconciler:
 
     async def sweep(self) -> None:
         """Removes what expired and what was abandoned, and makes visible what is decided."""
-        swept = await to_thread.run_sync(sweep, self.ledger, datetime.now(UTC), self.abandoned_after)
+        # A long sweep must not keep the process from ending; it is safe to be cut off anywhere.
+        swept = await to_thread.run_sync(
+            sweep, self.ledger, datetime.now(UTC), self.abandoned_after, abandon_on_cancel=True
+        )
         _say(swept)
 
 

@@ -86,7 +86,7 @@ class WorkerSettings(BrokerSettings):
     abandoned_seconds: Seconds = 7 * 86_400.0
     """For how long the files of an unfinished export that nobody works on are kept."""
     watchdog_seconds: Seconds = 60.0
-    """A worker that consumes nothing for so long, and has nothing to do, ends with exit code 1 to be started anew."""
+    """A worker whose consumers do not come back for so long, with broker and storage there, ends with exit code 1."""
     drain_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
     """After SIGTERM: the time until the process ends, finished or not."""
 

@@ -15,7 +15,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from contracts import ErrorCode, ExportStart
+from contracts import ExportStart
 from service.announce import Announcer
 from service.attempt import history, pulse_of_living
 from service.errors import Interrupted, Trouble, Verdict
@@ -46,7 +46,7 @@ class Patience:
     own_seconds: float
     """Trouble of this machine, before the export is handed back."""
     unavailable_seconds: float
-    """None of its files to be found in a healthy root, before the export is decided failed."""
+    """None of its files to be found in healthy roots, before the export is decided failed."""
     deadline_seconds: int
     """No file finished, before the export is decided failed."""
 
@@ -74,10 +74,6 @@ class _Run:
             self.troubled_since = monotonic()
             self.pause_seconds = FIRST_PAUSE_SECONDS
         self.trouble = trouble
-
-    def troubled_seconds(self, *codes: ErrorCode) -> float:
-        """For how long it has been nothing but this."""
-        return monotonic() - self.troubled_since if self.trouble is not None and self.trouble.code in codes else 0.0
 
     async def pause(self) -> None:
         """Longer each time; a cancel or the end of the worker cuts it short."""
@@ -187,7 +183,7 @@ class Supervisor:
         report = partial(self.announcer.progress, traceparent=run.traceparent)
         while True:
             try:
-                if verdict := await self._verdict(run):
+                if verdict := await self.verdict_on(run.command.export_id):
                     return await give_up(run.command, self.shop, verdict)
                 return await export(run.command, self.shop, report, run.stop)
             except Interrupted:
@@ -197,13 +193,6 @@ class Supervisor:
             if not await self._is_borne(run):
                 return None
 
-    async def _verdict(self, run: _Run) -> Verdict | None:
-        """Whether it is time to give up, which is never for a fault that only this worker has."""
-        if run.troubled_seconds(ErrorCode.STORAGE_UNAVAILABLE) >= self.patience.unavailable_seconds:
-            assert run.trouble is not None  # noqa: S101 - it was troubled
-            return Verdict(run.trouble.code, run.trouble.detail)
-        return await self.verdict_on(run.command.export_id)
-
     async def verdict_on(self, export_id: str) -> Verdict | None:
         """What earlier attempts say of an export, whoever made them."""
         return await to_thread.run_sync(self._judged, export_id)
@@ -212,17 +201,17 @@ class Supervisor:
         if pulse_of_living(self.shop.ledger, export_id) is not None:
             return None  # somebody is at it, and may well come to an end
         past = history(self.shop.ledger, export_id)
-        return judge(past, self.shop.ledger.now_ns(export_id), self.patience.deadline_seconds) if past else None
+        if not past:
+            return None
+        now_ns = self.shop.ledger.now_ns(export_id)
+        return judge(past, now_ns, self.patience.deadline_seconds, self.patience.unavailable_seconds)
 
     async def _is_borne(self, run: _Run) -> bool:
         """Waits in the slot for the trouble to pass; false when that is useless, or has been too long."""
         await self.fitness.look()
         if not self.fitness.is_fit:
             return False
-        if run.troubled_seconds(*_OWN) > self.patience.own_seconds:
+        if monotonic() - run.troubled_since > self.patience.own_seconds:
             return False
         await run.pause()
         return True
-
-
-_OWN = frozenset(ErrorCode) - {ErrorCode.STORAGE_UNAVAILABLE}

@@ -1,17 +1,19 @@
-"""What becomes of a command that was delivered too often. Looks at its beginning only: the whole may be what kills."""
+"""What becomes of a command that was delivered too often. Parses none of it: that may be what kills."""
 
 from collections.abc import Mapping
 
 from anyio import to_thread
 
-from contracts import ErrorCode, topology
+from contracts import topology
 from contracts.envelope import Envelope
 from service.announce import Announcer
-from service.errors import Verdict
 from service.export import give_up
-from service.intake import Unusable, glance, refuse
+from service.intake import Unusable, glance
 from service.ledger import Decision
 from service.supervisor import Supervisor
+
+_REVIVED = "x-revived"
+_MOST_REVIVALS = 3
 
 
 async def revive(
@@ -30,9 +32,9 @@ async def revive(
         return decision
     command = await to_thread.run_sync(ledger.command, export_id)
     if command is None:
-        # Every delivery ended before the command could be stored, which is the first thing done with it.
-        detail = "the message ended every worker that took it, before it could be read"
-        return await refuse(body, headers, Verdict(ErrorCode.POISON, detail), ledger)
+        # Who handed it back may have had no storage to note it in: that proves nothing against the command.
+        await announcer.send(_once_more(export_id, body, headers))
+        return None
     verdict = await supervisor.verdict_on(export_id)
     if verdict is not None:
         return await give_up(command, supervisor.shop, verdict)
@@ -40,7 +42,16 @@ async def revive(
     return None
 
 
+def _once_more(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
+    """Raises Unusable for what came back from that, too: no worker ever got as far as to store it."""
+    times = headers.get(_REVIVED, 0)
+    if isinstance(times, int) and times >= _MOST_REVIVALS:
+        raise Unusable("undeliverable", "it was delivered too often, and no worker could ever store it")
+    anew = _anew(export_id, body, headers)
+    return anew._replace(headers={**anew.headers, _REVIVED: times + 1 if isinstance(times, int) else 1})
+
+
 def _anew(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
-    texts = {name: value for name, value in headers.items() if isinstance(value, str)}
-    message_id = texts.get("ce-id", f"{export_id}:{topology.START}")
-    return Envelope(topology.START, body, message_id, export_id, texts, is_persistent=True)
+    plain = {name: value for name, value in headers.items() if isinstance(value, str | int)}
+    message_id = str(plain.get("ce-id", f"{export_id}:{topology.START}"))
+    return Envelope(topology.START, body, message_id, export_id, plain, is_persistent=True)

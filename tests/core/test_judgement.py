@@ -43,7 +43,7 @@ def test_five_deaths_in_one_stage_are_poison() -> None:
     assert code(*[DIED] * 5) is ErrorCode.POISON
     verdict = judge([DIED] * 5, HOUR)
     assert verdict is not None
-    assert verdict.detail.startswith("five workers died while copying")
+    assert verdict.detail.startswith("5 attempts died while copying")
 
 
 @pytest.mark.parametrize("other", [HANDED_BACK, TROUBLE, crashed("w1")], ids=lambda past: past.ended)
@@ -123,3 +123,52 @@ def test_another_deadline_may_be_given() -> None:
     verdict = judge([TROUBLE] * 5, HOUR + 1, deadline_seconds=3600)
     assert verdict is not None
     assert verdict.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+# ---- one worker, or two
+
+
+def by(worker: str, past: Past) -> Past:
+    return replace(past, worker=worker)
+
+
+def test_a_node_that_dies_of_itself_proves_nothing_so_soon() -> None:
+    alone = [by("bad", DIED)]
+    assert code(*alone * 14) is None
+    assert code(*alone * 15) is ErrorCode.POISON
+    assert code(*alone * 4, by("good", DIED)) is ErrorCode.POISON
+
+
+ABSENT = replace(DIED, ended="trouble", trouble="storage_unavailable", detail="none of the 3 files was found")
+
+
+@pytest.mark.parametrize(
+    ("workers", "minutes", "verdict"),
+    [
+        (("a", "b"), 9, None),
+        (("a", "b"), 10, ErrorCode.STORAGE_UNAVAILABLE),
+        (("a", "a"), 29, None),
+        (("a", "a"), 30, ErrorCode.STORAGE_UNAVAILABLE),
+    ],
+)
+def test_files_that_nobody_finds_end_an_export_sooner_if_two_workers_looked(
+    workers: Sequence[str], minutes: int, verdict: ErrorCode | None
+) -> None:
+    looked = [by(worker, ABSENT) for worker in workers]
+    assert code(*looked, now_ns=minutes * 60 * SECOND) is verdict
+
+
+def test_the_sentence_on_absent_files_is_the_last_one_told() -> None:
+    verdict = judge(numbered([by("a", ABSENT), by("b", replace(ABSENT, detail="the last"))]), HOUR)
+    assert verdict is not None
+    assert verdict.detail == "the last"
+
+
+def test_another_trouble_between_begins_the_wait_anew() -> None:
+    assert code(by("a", ABSENT), TROUBLE, by("b", replace(ABSENT, began_ns=HOUR)), now_ns=HOUR + SECOND) is None
+    assert code(by("a", ABSENT), HANDED_BACK, by("b", ABSENT)) is ErrorCode.STORAGE_UNAVAILABLE
+
+
+def test_who_was_told_to_stop_did_not_try_in_vain() -> None:
+    assert code(*[HANDED_BACK] * 9, now_ns=2 * DAY) is None
+    assert code(*[HANDED_BACK] * 9, *[TROUBLE] * 5, now_ns=2 * DAY) is ErrorCode.DEADLINE_EXCEEDED
