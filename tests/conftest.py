@@ -3,12 +3,16 @@
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from tests.house import leaks
+
+if TYPE_CHECKING:
+    from tests.broker.node import PrivateNode
 
 # A red test must be red for everybody; to hunt with fresh inputs: pytest --hypothesis-profile=default.
 settings.register_profile(
@@ -38,6 +42,20 @@ def system_temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TMPDIR", str(home))
         patch.setattr(tempfile, "tempdir", str(home))
         yield home
+
+
+@pytest.fixture(scope="session")
+def node_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[PrivateNode]":
+    """One RabbitMQ for all tests that ask for it; without it they fail: what they promise was not looked at."""
+    from tests.broker.node import PrivateNode  # most tests need no AMQP, and half a second is half of their time
+
+    node = PrivateNode(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        node.start()
+        node.import_definitions()
+        yield node
+    finally:
+        node.stop()
 
 
 @pytest.fixture(autouse=True)

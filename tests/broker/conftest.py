@@ -1,4 +1,4 @@
-"""One RabbitMQ for all tests here: started with the first that wants it, empty before each."""
+"""The RabbitMQ of the run, empty before each test, and what goes with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -11,18 +11,6 @@ from tests.broker.listener import Listener
 from tests.broker.node import PrivateNode
 from tests.broker.stage import Stage
 from tests.broker.workers import Workers
-
-
-@pytest.fixture(scope="session")
-def node_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNode]:
-    """Without RabbitMQ these tests fail: what they promise was not looked at."""
-    node = PrivateNode(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        node.start()
-        node.import_definitions()
-        yield node
-    finally:
-        node.stop()
 
 
 @pytest.fixture
