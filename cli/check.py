@@ -53,7 +53,11 @@ async def _look_at_broker(settings: BrokerSettings) -> list[Finding]:
             looks = [await _look_at(connection, entity) for entity in entities]
             return [_version(connection, settings), *looks, _unseen()]
     except BrokerFault as fault:
-        return [problem(_BROKER, str(fault), "start it, or set EXPORT_BROKER_URL to where it is")]
+        return [
+            problem(
+                _BROKER, str(fault), "start it, or set EXPORT_BROKER_URL right: address, user, password, virtual host"
+            )
+        ]
 
 
 def _version(connection: Connection, settings: BrokerSettings) -> Finding:

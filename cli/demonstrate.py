@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
@@ -78,7 +79,7 @@ def _serve_until_ctrl_c(url: str, sample: Sample, exports: Path) -> None:
     _say(
         f"Broker and worker stay up until Ctrl-C. In another terminal:\n"
         f"  export {_URL}={url} EXPORT_EXPORTS_ROOT={escape(str(exports.absolute()))}\n"
-        f"  export-service submit {escape(str(sample.project.absolute()))} --watch"
+        f"  {escape(sys.argv[0])} submit {escape(str(sample.project.absolute()))} --watch"
     )
     try:
         threading.Event().wait()

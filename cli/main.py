@@ -163,7 +163,13 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--to", type=Path, default=Path("build/demo"), metavar="DIR", help="where (%(default)s)")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=Path("build/demo"),
+        metavar="DIR",
+        help="where (%(default)s); an earlier demo there is removed",
+    )
     parser.add_argument("--serve", action="store_true", help="keep broker and worker up afterwards, until Ctrl-C")
     parser.set_defaults(command=_late("cli.demonstrate:demonstrate"))
 

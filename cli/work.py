@@ -34,7 +34,10 @@ def work(_: Namespace) -> int:
     try:
         return anyio.run(_work, settings)
     except Trouble as trouble:
-        complain(trouble.detail)
+        complain(
+            f"{trouble.detail} (EXPORT_MEDIA_ROOT={settings.media_root} EXPORT_EXPORTS_ROOT={settings.exports_root})"
+        )
+        complain("what is wrong, and how to mend it: export-service check; a new exports root: check --init")
     except BaseExceptionGroup as group:
         complain(str(_first(group)))
     return exits.FAILED

@@ -139,6 +139,7 @@ async def commands_waiting(broker: RabbitBroker) -> int:
 
     async def ask() -> int:
         connection = await broker.connect()
+        await connection.ready()  # on one that is lost, to open a channel is an error of its own kind
         async with connection.channel() as channel:
             queue = await channel.declare_queue(topology.START, passive=True)
             return queue.declaration_result.message_count or 0

@@ -6,6 +6,7 @@ Two, because a memory alarm stops a connection that publishes, and acknowledgeme
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 from typing import Any, TypeVar
 
 import anyio
@@ -24,6 +25,7 @@ BROKER_FAULTS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 """What comes and goes with a connection."""
 
 _RECONNECT_SECONDS = 1.0
+_SAY_AGAIN_SECONDS = 60.0
 _ANSWER_SECONDS = 2.0
 # What still runs when the connections close was asked to stop before.
 _GRACE_SECONDS = 1.0
@@ -75,17 +77,24 @@ def quieten() -> None:
 
 
 class _NewsOnly(logging.Filter):
-    """Lets a record pass whose text differs from the last one of the same connection."""
+    """Says in plain words why there is no connection: when the reason is new, and once a minute while it lasts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._last: dict[str, str] = {}
+        self._said = ("", 0.0)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        connection = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
-        is_news = self._last.get(connection) != record.getMessage()
-        self._last[connection] = record.getMessage()
-        return is_news
+        connection, *reasons = record.args if isinstance(record.args, tuple) else ()
+        reason = next((str(one) for one in reasons if isinstance(one, Exception)), record.getMessage())
+        url = getattr(connection, "url", None)
+        record.msg, record.args = "no connection to RabbitMQ at %s:%s: %s", (
+            getattr(url, "host", "?"), getattr(url, "port", "?"), reason
+        )  # fmt: skip
+        last, at = self._said
+        if reason == last and monotonic() - at < _SAY_AGAIN_SECONDS:
+            return False
+        self._said = (reason, monotonic())
+        return True
 
 
 async def unless_the_channel_dies(ask: Callable[[], Awaitable[T]]) -> T:

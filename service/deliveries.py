@@ -1,12 +1,14 @@
 """A message as it was delivered, and the ways to be done with it."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from faststream.rabbit import RabbitMessage
 
+from contracts import topology
+from contracts.envelope import Envelope
 from service.broker import BROKER_FAULTS
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,13 @@ class Delivery:
     async def hand_back_counted(self) -> None:
         """The same for a message that may be at fault: a reject counts towards the delivery limit everywhere."""
         await _settle(self.message.reject(requeue=True))
+
+
+def anew(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
+    """The same command as a new message, at the end of the queue."""
+    plain = {name: value for name, value in headers.items() if isinstance(value, str | int)}
+    message_id = str(plain.get("ce-id", f"{export_id}:{topology.START}"))
+    return Envelope(topology.START, body, message_id, export_id, plain, is_persistent=True)
 
 
 async def _settle(answer: Awaitable[None]) -> None:

@@ -6,7 +6,7 @@ No handler takes a `Context()` parameter: FastStream resolves each of those in a
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 from uuid import uuid4
 
 import anyio
@@ -19,7 +19,7 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from contracts import ErrorCode, ExportCancel, ExportDelete, topology
 from contracts.messages import Message
 from service.announce import EVENTS, Announcer
-from service.deliveries import Delivery
+from service.deliveries import Delivery, anew
 from service.errors import Trouble, Verdict
 from service.intake import Unusable, accept, read_message, refuse
 from service.ledger import Decision, Ledger
@@ -50,10 +50,18 @@ class Handlers:
         if isinstance(accepted, Decision):
             await self._tell(accepted, delivery)
             await delivery.done()
-        elif await self.supervisor.attach(accepted, delivery.traceparent) is Ending.TOLD:
-            await delivery.done()
-        else:
-            await delivery.hand_back()
+            return
+        match await self.supervisor.attach(accepted, delivery.traceparent):
+            case Ending.TOLD:
+                await delivery.done()
+            case Ending.HAND_BACK:
+                await delivery.hand_back()
+            case Ending.LATER:
+                # To the end of the queue: what is handed back comes at once, before all others.
+                await self.announcer.send(anew(accepted.export_id, delivery.body, delivery.headers_to_send_on))
+                await delivery.done()
+            case ending:
+                assert_never(ending)
 
     async def on_export_cancel(self, delivery: Delivery) -> None:
         """Stores the wish, which whoever works on the export obeys, now or when it is taken up."""
@@ -71,7 +79,7 @@ class Handlers:
 
     async def on_export_dead(self, delivery: Delivery) -> None:
         """A command that was delivered too often: decided failed if it is to blame for that, else sent anew."""
-        decision = await revive(delivery.body, delivery.headers, self.supervisor, self.announcer)
+        decision = await revive(delivery.body, delivery.headers_to_send_on, self.supervisor, self.announcer)
         if decision is not None:
             await self._tell(decision, delivery)
         await delivery.done()

@@ -70,11 +70,11 @@ class WorkerSettings(BrokerSettings):
     """0 takes a free one, which the log names."""
     probe_seconds: Seconds = 5.0
     """How often the worker looks whether its storage is there."""
-    patience_seconds: Seconds = 60.0
-    """How long an export in trouble waits in its slot before another worker may try."""
+    patience_seconds: Seconds = 10.0
+    """How long an export in trouble keeps its slot; then it waits at the end of the queue."""
     unavailable_seconds: Seconds = 600.0
-    """How long none of a project's files may be found, in a healthy root, before the export is decided failed; and how
-    long a message of a newer contract is handed from worker to worker."""
+    """How long none of a project's files may be found, by two workers whose roots are there (three times as long, if
+    there is one only), before the export is decided failed; and how long a message of a newer contract is handed on."""
     deadline_seconds: Seconds = 86_400.0
     """An export that finished no file for so long is decided failed."""
     lost_after_seconds: Seconds = 600.0

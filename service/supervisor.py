@@ -36,7 +36,9 @@ class Ending(Enum):
     TOLD = auto()
     """Its end was decided and announced."""
     HAND_BACK = auto()
-    """Another worker shall go on, or this one later."""
+    """Another worker shall go on, at once."""
+    LATER = auto()
+    """It is in trouble, and others shall have their turn first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Patience:
     """How long trouble is borne."""
 
     own_seconds: float
-    """Trouble of this machine, before the export is handed back."""
+    """Trouble of this machine, before another export has the slot."""
     unavailable_seconds: float
     """None of its files to be found in healthy roots, before the export is decided failed."""
     deadline_seconds: int
@@ -128,6 +130,7 @@ class Supervisor:
         run = self._runs.get(command.export_id)
         if run is None:
             run = self._runs[command.export_id] = _Run(command, traceparent)
+            log.info("export %s: taken up", command.export_id)
             self._tasks.start_soon(self._carry_out, run)
         await run.ended.wait()
         return run.ending
@@ -170,16 +173,16 @@ class Supervisor:
     async def _to_its_end(self, run: _Run) -> Ending:
         export_id = run.command.export_id
         decision = await self._decided(run)
-        if decision is None:
-            log.info("export %s: handed back", export_id)
-            return Ending.HAND_BACK
+        if isinstance(decision, Ending):
+            log.info("export %s: %s", export_id, "handed back" if decision is Ending.HAND_BACK else "put off")
+            return decision
         await self.announcer.tell(decision, run.traceparent)
         await to_thread.run_sync(self.shop.ledger.told, export_id)
         log.info("export %s: %s", export_id, decision.event.type.removeprefix("export."))
         return Ending.TOLD
 
-    async def _decided(self, run: _Run) -> Decision | None:
-        """How the export ended; nothing when it shall be handed back."""
+    async def _decided(self, run: _Run) -> Decision | Ending:
+        """How the export was decided, or what shall become of it undecided."""
         report = partial(self.announcer.progress, traceparent=run.traceparent)
         while True:
             try:
@@ -187,11 +190,15 @@ class Supervisor:
                     return await give_up(run.command, self.shop, verdict)
                 return await export(run.command, self.shop, report, run.stop)
             except Interrupted:
-                return None
+                return Ending.HAND_BACK
             except Trouble as trouble:
                 run.note(trouble)
-            if not await self._is_borne(run):
-                return None
+            await self.fitness.look()
+            if not self.fitness.is_fit:
+                return Ending.HAND_BACK
+            if monotonic() - run.troubled_since > self.patience.own_seconds:
+                return Ending.LATER
+            await run.pause()
 
     async def verdict_on(self, export_id: str) -> Verdict | None:
         """What earlier attempts say of an export, whoever made them."""
@@ -205,13 +212,3 @@ class Supervisor:
             return None
         now_ns = self.shop.ledger.now_ns(export_id)
         return judge(past, now_ns, self.patience.deadline_seconds, self.patience.unavailable_seconds)
-
-    async def _is_borne(self, run: _Run) -> bool:
-        """Waits in the slot for the trouble to pass; false when that is useless, or has been too long."""
-        await self.fitness.look()
-        if not self.fitness.is_fit:
-            return False
-        if monotonic() - run.troubled_since > self.patience.own_seconds:
-            return False
-        await run.pause()
-        return True

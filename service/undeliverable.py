@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from anyio import to_thread
 
-from contracts import topology
 from contracts.envelope import Envelope
 from service.announce import Announcer
+from service.deliveries import anew
 from service.export import give_up
 from service.intake import Unusable, glance
 from service.ledger import Decision
@@ -38,7 +38,7 @@ async def revive(
     verdict = await supervisor.verdict_on(export_id)
     if verdict is not None:
         return await give_up(command, supervisor.shop, verdict)
-    await announcer.send(_anew(export_id, body, headers))
+    await announcer.send(anew(export_id, body, headers))
     return None
 
 
@@ -47,11 +47,5 @@ def _once_more(export_id: str, body: bytes, headers: Mapping[str, object]) -> En
     times = headers.get(_REVIVED, 0)
     if isinstance(times, int) and times >= _MOST_REVIVALS:
         raise Unusable("undeliverable", "it was delivered too often, and no worker could ever store it")
-    anew = _anew(export_id, body, headers)
-    return anew._replace(headers={**anew.headers, _REVIVED: times + 1 if isinstance(times, int) else 1})
-
-
-def _anew(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
-    plain = {name: value for name, value in headers.items() if isinstance(value, str | int)}
-    message_id = str(plain.get("ce-id", f"{export_id}:{topology.START}"))
-    return Envelope(topology.START, body, message_id, export_id, plain, is_persistent=True)
+    again = anew(export_id, body, headers)
+    return again._replace(headers={**again.headers, _REVIVED: times + 1 if isinstance(times, int) else 1})
