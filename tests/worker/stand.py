@@ -118,6 +118,7 @@ class Stand:
         """A worker that takes messages while the block runs; on another `disk` than the real one, if there is one."""
         async with self.worker(disk, **settings) as parts:
             async with parts.running():
+                await parts.began.wait()
                 await until(lambda: not parts.health.unready())
                 yield parts
             await self._drop_own_queue(parts)

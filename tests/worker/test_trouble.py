@@ -2,11 +2,13 @@
 
 import errno
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.broker.commands import make_exports_root
-from tests.engine.faulty import failing
+from tests.engine.faulty import NamingDisk, failing
 from tests.worker.stand import NarrowDisk, Stand, until
 
 
@@ -28,17 +30,39 @@ async def test_an_export_without_space_is_handed_to_a_worker_that_has_some(
 ) -> None:
     async with stand.working(NarrowDisk()):
         await stand.ask("e1")
-        await until(lambda: "export e1: handed back" in caplog.text)
+        await until(lambda: "export e1: put off" in caplog.text)
         assert not stand.terminals("e1")
         async with stand.working(worker_name="w2"):
             end = await stand.ended("e1")
     assert end.document["outcome"] == "complete"
 
 
+async def test_an_export_in_trouble_lets_the_others_have_their_turn(stand: Stand) -> None:
+    async with stand.working(NarrowFor("e1"), prefetch=1):
+        await stand.ask("e1", stand.project(name="one"))
+        await stand.ask("e2", stand.project(name="two"))
+        await stand.ended("e2")
+        assert not stand.terminals("e1")
+    assert await stand.rabbit.depth("export.start") == 1
+
+
+class NarrowFor(NamingDisk):
+    """Has no room for one of the exports."""
+
+    def __init__(self, export_id: str) -> None:
+        super().__init__()
+        self._place = f"/{export_id}/"
+
+    def come_between(self, name: str, about: tuple[str, ...], real: Callable[..., Any], arguments: Any) -> Any:
+        if name == "open" and self._place in about[0] and about[0].endswith("/script.txt.part"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*arguments)
+
+
 async def test_an_io_error_decides_nothing(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     async with stand.working(failing("open", "/script.txt.part", errno.EIO)):
         await stand.ask("e1")
-        await until(lambda: "export e1: handed back" in caplog.text)
+        await until(lambda: "export e1: put off" in caplog.text)
     assert not stand.record("e1", "outcome.json").exists()
     assert await stand.rabbit.depth("export.start") == 1
     async with stand.working():
