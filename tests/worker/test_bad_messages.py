@@ -12,6 +12,8 @@ from tests.broker.commands import Document, export_start
 from tests.broker.listener import PROGRESS
 from tests.worker.stand import Stand, only_embedded
 
+pytestmark = only_embedded  # what a message is worth no broker decides; tests/broker sends its own to RabbitMQ
+
 LOG_CHARACTERS = 2000
 
 Bad = Callable[[Stand], bytes]
@@ -78,7 +80,6 @@ FAILED: dict[str, tuple[Bad, str]] = {
 }
 
 
-@only_embedded
 @pytest.mark.parametrize(("bad", "code"), FAILED.values(), ids=FAILED)
 async def test_a_bad_message_with_a_new_id_fails_once_in_few_words(
     stand: Stand, bad: Bad, code: str, caplog: pytest.LogCaptureFixture

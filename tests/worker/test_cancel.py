@@ -65,8 +65,10 @@ async def test_a_cancel_of_an_unknown_export_is_noted_and_done_with(stand: Stand
     assert {event.export_id for event in stand.listener.events} == {"e1"}
 
 
-@pytest.mark.parametrize("key", ["export.cancel", "export.delete"])
-@pytest.mark.parametrize("body", [b"not JSON", b'{"export_id": "../x"}', b'{"version": 1}'])
+@pytest.mark.parametrize(
+    ("key", "body"),
+    [("export.cancel", b"not JSON"), ("export.cancel", b'{"export_id": "../x"}'), ("export.delete", b'{"version": 1}')],
+)
 async def test_a_malformed_wish_is_parked(stand: Stand, key: str, body: bytes) -> None:
     async with stand.working():
         await stand.rabbit.send(key, body)
