@@ -4,16 +4,20 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
 
 from tests.broker.commands import EXCHANGE, Document
 
+CONNECTED_SECONDS = 30.0
+AGAIN_SECONDS = 0.2
 PROGRESS = "export.progress"
 TERMINALS = ("export.completed", "export.failed", "export.cancelled")
 EVENTS = (PROGRESS, *TERMINALS)
@@ -49,29 +53,48 @@ class Listener:
     def __init__(self, url: str) -> None:
         self._url = url
         self._name = f"export.results.tests-{uuid4().hex[:12]}"
-        self._connection: AbstractRobustConnection | None = None
+        self._listening = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._more = asyncio.Condition()
         self.events: list[Event] = []
         """In the order of their arrival."""
 
     async def __aenter__(self) -> Self:
-        self._connection = await aio_pika.connect_robust(self._url, reconnect_interval=0.3)
-        channel = await self._connection.channel()
-        await channel.set_qos(prefetch_count=1000)
-        # Classic: a quorum queue as young as a test does not survive a kill of the node.
-        queue = await channel.declare_queue(self._name, durable=True, arguments={"x-expires": 600_000})
-        for key in EVENTS:
-            await queue.bind(EXCHANGE, key)
-        await queue.consume(self._take)
+        self._task = asyncio.create_task(self._listen())
+        await asyncio.wait_for(self._listening.wait(), CONNECTED_SECONDS)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:  # fmt: skip
-        assert self._connection is not None
-        await self._connection.close()
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
         async with await aio_pika.connect(self._url) as connection:
             channel = await connection.channel()
             await channel.queue_delete(self._name)
+
+    async def _listen(self) -> None:
+        """Comes back by itself: a node that has just started may refuse the queue, which ends a robust consumer."""
+        while True:
+            with suppress(AMQPError, OSError, TimeoutError, RuntimeError):
+                async with asyncio.timeout(CONNECTED_SECONDS):
+                    connection = await aio_pika.connect(self._url)
+                async with connection:
+                    await self._consume(connection)
+                    await _lost(connection)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _consume(self, connection: AbstractConnection) -> None:
+        async with asyncio.timeout(CONNECTED_SECONDS):
+            channel = await connection.channel()
+            await channel.set_qos(prefetch_count=1000)
+            # Classic: a quorum queue as young as a test does not survive a kill of the node.
+            queue = await channel.declare_queue(self._name, durable=True, arguments={"x-expires": 600_000})
+            for key in EVENTS:
+                await queue.bind(EXCHANGE, key)
+            await queue.consume(self._take)
+        self._listening.set()
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
         event = Event(
@@ -117,3 +140,11 @@ class Listener:
                 and event.document["bytes"]["done"] >= done_bytes
             ),
         )
+
+
+async def _lost(connection: AbstractConnection) -> None:
+    """Returns when it is closed, by whomever."""
+    lost = asyncio.Event()
+    connection.close_callbacks.add(lambda *_: lost.set())
+    if not connection.is_closed:
+        await lost.wait()
