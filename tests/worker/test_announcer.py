@@ -1,10 +1,11 @@
 """What must be told is told in the end, whatever the broker says first; a bug is no fault of the broker's."""
 
-from collections.abc import AsyncIterator
+from collections.abc import logging
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import anyio
+import AsyncIterator
 import pytest
 
 from contracts import Error, ErrorCode, ExportFailed, Stage, topology
@@ -87,6 +88,7 @@ async def test_a_connection_that_is_lost_while_the_broker_blocks_it_publishes_ag
     rabbit: Rabbit, embedded: Broker, announcer: Announcer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A broker that is short of memory and then restarted. It guards a private name: service/broker.py has the why."""
+    caplog.set_level(logging.WARNING, logger="aiormq")  # a command that ran in this process has quietened it
     await announcer.tell(decision())  # a broker blocks only who published
     embedded.block()
     await until(lambda: "was blocked by" in caplog.text)
