@@ -1,11 +1,11 @@
 """What must be told is told in the end, whatever the broker says first; a bug is no fault of the broker's."""
 
-from collections.abc import logging
+import logging
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import anyio
-import AsyncIterator
 import pytest
 
 from contracts import Error, ErrorCode, ExportFailed, Stage, topology
