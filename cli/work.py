@@ -65,11 +65,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _work(settings: WorkerSettings) -> int:
     async with worker(settings) as parts, anyio.create_task_group() as tasks:
         await tasks.start(serve, parts.health, settings.health_host, settings.health_port)
+        code = exits.FAILED
         async with parts.running():
             try:
                 code = await _until_it_ends(parts.health.watch, settings.watchdog_seconds)
             finally:
-                _end_within(settings.drain_seconds)
+                _end_within(settings.drain_seconds, code)
         tasks.cancel_scope.cancel()
     return code
 
@@ -93,13 +94,13 @@ async def _until_it_ends(watch: Callable[[float], Awaitable[None]], patience_sec
     return code
 
 
-def _end_within(seconds: float) -> None:
+def _end_within(seconds: float, code: int) -> None:
     """A thread that hangs in a system call would keep the process for ever; what it did is for the next attempt."""
 
     def end() -> None:
         log.warning("something still hangs after %.0f seconds, a file system perhaps; ending without it", seconds)
         logging.shutdown()
-        os._exit(exits.COMPLETE)  # all was given back long before
+        os._exit(code)  # all was given back long before
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

@@ -384,16 +384,13 @@ _ERRORS = (
     (ErrorCode.UNSUPPORTED_VERSION, "The request is of a newer version", "version 2; 1 is known", Stage.ACCEPTING),
     (ErrorCode.UNSUPPORTED_OPTION, "The option is not supported", "options.archive: otioz", Stage.ACCEPTING),
     (ErrorCode.LIMIT_EXCEEDED, "The project is too large", "100001 sentences; the limit is 100000", Stage.ACCEPTING),
-    (ErrorCode.CONFLICT, "The export id is taken", "another project was asked for under it", Stage.ACCEPTING),
     (ErrorCode.PROJECT_UNAVAILABLE, "The project could not be read", "its SHA-256 differs", Stage.ACCEPTING),
     (ErrorCode.REFERENCE_REFUSED, "A file lies outside the media directory", "sentence 3: ../hosts", Stage.PLANNING),
     (ErrorCode.SOURCE_MISSING, "A finished file is missing", "sentence 1: ocean/video/1.mp4", Stage.PLANNING),
     (ErrorCode.SOURCE_UNREADABLE, "A finished file cannot be read", "sentence 1: ocean/video/1.mp4", Stage.COPYING),
     (ErrorCode.STORAGE_UNAVAILABLE, "The storage is not there", "none of 12 files is in it", Stage.PLANNING),
-    (ErrorCode.NO_SPACE, "There is not enough space", "9876543210 bytes needed, 1048576 free", Stage.COPYING),
-    (ErrorCode.IO_ERROR, "The storage does not work", "writing 001_uberblick_video.mp4 failed", Stage.PACKING),
     (ErrorCode.DEADLINE_EXCEEDED, "The export made no progress for too long", "no file for a day", Stage.COPYING),
     (ErrorCode.POISON, "The export failed again and again", "five workers died", Stage.VERIFYING),
     (ErrorCode.INTERNAL, "The export service made a mistake", "unexpected on two workers", Stage.PUBLISHING),
 )
-_RETRYABLE = {ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.NO_SPACE, ErrorCode.IO_ERROR}
+_RETRYABLE = {ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED}

@@ -125,6 +125,7 @@ def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
     reconciler = Reconciler(
         ledger,
         announcer,
+        supervisor.tell,
         lambda: commands_waiting(produce),
         timedelta(seconds=settings.lost_after_seconds),
         timedelta(seconds=settings.abandoned_seconds),

@@ -6,7 +6,7 @@ No handler takes a `Context()` parameter: FastStream resolves each of those in a
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 from uuid import uuid4
 
 import anyio
@@ -17,7 +17,6 @@ from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
 from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 
 from contracts import ErrorCode, ExportCancel, ExportDelete, topology
-from contracts.messages import Message
 from service.announce import EVENTS, Announcer
 from service.deliveries import Delivery, anew
 from service.errors import Trouble, Verdict
@@ -27,7 +26,6 @@ from service.supervisor import Ending, Supervisor
 from service.undeliverable import revive
 
 log = logging.getLogger(__name__)
-M = TypeVar("M", bound=Message)
 
 AFTER_AN_ERROR_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 NEWER_VERSION_TRIES = 20
@@ -48,7 +46,7 @@ class Handlers:
         """Settled when the export's end was announced; until then the broker keeps the message."""
         accepted = await accept(delivery.body, delivery.headers, self.ledger)
         if isinstance(accepted, Decision):
-            await self._tell(accepted, delivery)
+            await self.supervisor.tell(accepted, delivery.traceparent)
             await delivery.done()
             return
         match await self.supervisor.attach(accepted, delivery.traceparent):
@@ -81,13 +79,13 @@ class Handlers:
         """A command that was delivered too often: decided failed if it is to blame for that, else sent anew."""
         decision = await revive(delivery.body, delivery.headers_to_send_on, self.supervisor, self.announcer)
         if decision is not None:
-            await self._tell(decision, delivery)
+            await self.supervisor.tell(decision, delivery.traceparent)
         await delivery.done()
 
     async def on_cancel_broadcast(self, body: bytes) -> None:
         """For speed only: every worker hears it, and the one that works on the export stops at once."""
         try:
-            wish = read_message(body, ExportCancel)
+            wish = await to_thread.run_sync(read_message, body, ExportCancel)
             if self.supervisor.is_running(wish.export_id):
                 await to_thread.run_sync(self.ledger.cancel, wish.export_id, wish.reason)
                 self.supervisor.cancel(wish.export_id)
@@ -133,7 +131,8 @@ class Handlers:
     async def _refuse(self, delivery: Delivery, verdict: Verdict) -> None:
         if delivery.routing_key != topology.START:
             raise verdict  # a wish says nothing against the export that it names
-        await self._tell(await refuse(delivery.body, delivery.headers, verdict, self.ledger), delivery)
+        refused = await refuse(delivery.body, delivery.headers, verdict, self.ledger)
+        await self.supervisor.tell(refused, delivery.traceparent)
         await delivery.done()
 
     async def _put_aside(self, delivery: Delivery, reason: Unusable) -> None:
@@ -142,11 +141,6 @@ class Handlers:
         await self.announcer.park(delivery.body, headers, delivery.routing_key)
         log.error("a message of %s is parked: %s: %s", delivery.routing_key, reason.reason, reason.detail[:500])
         await delivery.done()
-
-    async def _tell(self, decision: Decision, delivery: Delivery) -> None:
-        log.info("export %s: %s", decision.event.export_id, decision.event.type.removeprefix("export."))
-        await self.announcer.tell(decision, delivery.traceparent)
-        await to_thread.run_sync(self.ledger.told, decision.event.export_id)
 
     async def _wait(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):

@@ -56,7 +56,7 @@ async def accept(body: bytes, headers: Mapping[str, object], ledger: Ledger) -> 
     Raises Unusable for what must be put aside, and Trouble when another worker, or this one later, may do better.
     """
     try:
-        command = await to_thread.run_sync(read_command, body)
+        command = await to_thread.run_sync(read_message, body, ExportStart)
         project = await _project_of(command, ledger)
         return await to_thread.run_sync(_accept, command, project, ledger)
     except Verdict as verdict:
@@ -94,11 +94,6 @@ def _refuse(seen: Glance, body: bytes, verdict: Verdict, ledger: Ledger) -> Deci
 
 
 # ---- reading
-
-
-def read_command(body: bytes) -> ExportStart:
-    """Raises Verdict for what is wrong everywhere, Trouble for what only a newer worker can read."""
-    return read_message(body, ExportStart)
 
 
 def read_message(body: bytes, kind: type[M]) -> M:

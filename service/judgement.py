@@ -101,8 +101,8 @@ def _deadline(history: Sequence[Past], now_ns: int, deadline_seconds: int) -> Ve
     in_vain = [past for past in history[_first_in_vain(history) :] if past.ended != "handed_back"]
     if not is_over or len(in_vain) < DEADLINE_ATTEMPTS:
         return None
-    hours = deadline_seconds // 3600
-    return Verdict(ErrorCode.DEADLINE_EXCEEDED, f"no file was finished for {hours} hours, whoever tried")
+    hours = deadline_seconds / 3600
+    return Verdict(ErrorCode.DEADLINE_EXCEEDED, f"no file was finished for {hours:g} hours, whoever tried")
 
 
 def _is_one_worker(attempts: Sequence[Past]) -> bool:

@@ -42,6 +42,10 @@ _TITLES = {
 }
 
 
+# Decided for this export; asked for again, another one may find the storage mended.
+_MAY_PASS = {ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED}
+
+
 def completed(
     plan: Plan,
     files: Mapping[str, Written],
@@ -107,5 +111,5 @@ def error_of(reason: ExportError, stage: Stage) -> Error:
         title=_TITLES[reason.code],
         detail=reason.detail,
         stage=stage,
-        retryable=isinstance(reason, Trouble),
+        retryable=isinstance(reason, Trouble) or reason.code in _MAY_PASS,
     )

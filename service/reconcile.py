@@ -15,7 +15,7 @@ from service.announce import Announcer
 from service.attempt import pulse_of_living
 from service.broker import BROKER_FAULTS
 from service.errors import Trouble
-from service.ledger import Ledger
+from service.ledger import Decision, Ledger
 from service.sweep import Swept, sweep
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ class Reconciler:
 
     ledger: Ledger
     announcer: Announcer
+    tell: Callable[[Decision], Awaitable[None]]
+    """Announces an end, and notes that it was."""
     commands_waiting: Callable[[], Awaitable[int]]
     """How many messages are in the queue of commands."""
     lost_after: timedelta
@@ -59,23 +61,21 @@ class Reconciler:
         """Tells what was decided and not told, and publishes the commands again that are lost."""
         owed = await to_thread.run_sync(self._overdue, abandon_on_cancel=True)
         # A command that waits in the queue is not lost, however long.
-        if not owed or await self.commands_waiting():
-            return
+        some_wait = bool(owed) and await self.commands_waiting() > 0
         for export_id in owed:
-            await self._unless_in_trouble(partial(self._settle, export_id))
+            await self._unless_in_trouble(partial(self._settle, export_id, some_wait=some_wait))
 
     def _overdue(self) -> list[str]:
         before = datetime.now(UTC) - self.lost_after
         return [one for one in self.ledger.owed() if (since := self.ledger.owed_since(one)) and since < before]
 
-    async def _settle(self, export_id: str) -> None:
+    async def _settle(self, export_id: str, *, some_wait: bool) -> None:
         decision = await to_thread.run_sync(self.ledger.decision, export_id)
         if decision is not None:
             await to_thread.run_sync(self.ledger.roll_forward, export_id, decision)
-            await self.announcer.tell(decision)
-            await to_thread.run_sync(self.ledger.told, export_id)
+            await self.tell(decision)
             return
-        command = await to_thread.run_sync(self._lost, export_id)
+        command = None if some_wait else await to_thread.run_sync(self._lost, export_id)
         if command is not None:
             log.warning("export %s: nobody works on it; its command is published again", export_id)
             await self.announcer.send(envelop(command))

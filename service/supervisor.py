@@ -176,10 +176,15 @@ class Supervisor:
         if isinstance(decision, Ending):
             log.info("export %s: %s", export_id, "handed back" if decision is Ending.HAND_BACK else "put off")
             return decision
-        await self.announcer.tell(decision, run.traceparent)
-        await to_thread.run_sync(self.shop.ledger.told, export_id)
-        log.info("export %s: %s", export_id, decision.event.type.removeprefix("export."))
+        await self.tell(decision, run.traceparent)
         return Ending.TOLD
+
+    async def tell(self, decision: Decision, traceparent: str | None = None) -> None:
+        """Announces how an export ended, and notes that nothing is owed any more."""
+        export_id = decision.event.export_id
+        log.info("export %s: %s", export_id, decision.event.type.removeprefix("export."))
+        await self.announcer.tell(decision, traceparent)
+        await to_thread.run_sync(self.shop.ledger.told, export_id)
 
     async def _decided(self, run: _Run) -> Decision | Ending:
         """How the export was decided, or what shall become of it undecided."""

@@ -86,8 +86,10 @@ def test_a_schema_names_itself_without_a_host_and_explains_itself(name: str) -> 
 def test_every_word_of_every_enumeration_is_in_an_example() -> None:
     seen = {word for example in EXAMPLES.values() for word in words(example.model_dump(mode="json"))}
     enumerations: list[type[StrEnum]] = [Archive, Caption, ErrorCode, Kind, Outcome, Reason, Stage, State, Timeline]
+    # A command parks or prints these; what a worker waits out is never announced.
+    never_announced = {ErrorCode.CONFLICT, ErrorCode.NO_SPACE, ErrorCode.IO_ERROR}
 
-    assert {word for enumeration in enumerations for word in enumeration} - seen == set()
+    assert {word for enumeration in enumerations for word in enumeration} - seen == never_announced
 
 
 def test_a_project_ref_has_the_hash_of_the_project_file() -> None:

@@ -16,7 +16,7 @@ async def test_a_running_export_is_handed_back_and_its_files_are_taken_over(stan
         await stand.ask("e1", stand.project(big=1))
         files = await stand.until_files("e1", 6)
         await stand.listener.copying("e1")
-    assert await stand.rabbit.depth("export.start") == 1
+    await stand.rabbit.until_depth("export.start", 1)
     assert stand.journal("e1")[-1] == {"handed_back": True}
     async with stand.working(worker_name="w2"):
         end = await stand.ended("e1")

@@ -43,7 +43,7 @@ async def test_an_export_in_trouble_lets_the_others_have_their_turn(stand: Stand
         await stand.ask("e2", stand.project(name="two"))
         await stand.ended("e2")
         assert not stand.terminals("e1")
-    assert await stand.rabbit.depth("export.start") == 1
+    await stand.rabbit.until_depth("export.start", 1)
 
 
 class NarrowFor(NamingDisk):
@@ -64,7 +64,7 @@ async def test_an_io_error_decides_nothing(stand: Stand, caplog: pytest.LogCaptu
         await stand.ask("e1")
         await until(lambda: "export e1: put off" in caplog.text)
     assert not stand.record("e1", "outcome.json").exists()
-    assert await stand.rabbit.depth("export.start") == 1
+    await stand.rabbit.until_depth("export.start", 1)
     async with stand.working():
         await stand.ended("e1")
 
