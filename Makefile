@@ -45,7 +45,7 @@ contracts: $(STAMP) ## Write anew what is made from the code: schemas, examples,
 	@$(BIN)/python -m contracts.generate
 	@mkdir -p build
 	@$(BIN)/python -m service.asyncapi >build/asyncapi.yaml && mv build/asyncapi.yaml contracts/
-	@$(BIN)/python -m service.settings >build/settings.md && mv build/settings.md docs/
+	@$(BIN)/python -m gateway.settings >build/settings.md && mv build/settings.md docs/
 
 # A pin stays while it fits; remove a file of requirements/ first to take the newest of everything.
 COMPILE = uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q

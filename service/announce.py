@@ -53,6 +53,11 @@ class Announcer:
         """Publishes to the events, for as long as it takes."""
         await self._insist(f"{envelope.routing_key} of {envelope.correlation_id}", lambda: self._publish(envelope))
 
+    async def send_within(self, envelope: Envelope, seconds: float) -> bool:
+        """Publishes once; whether the broker confirmed it in time. If not, it may have arrived all the same."""
+        what = f"{envelope.routing_key} of {envelope.correlation_id}"
+        return await self._is_confirmed(what, lambda: self._publish(envelope), seconds)
+
     async def park(self, body: bytes, headers: Mapping[str, object], routing_key: str) -> None:
         """Puts a message aside for a person, whole, for as long as it takes."""
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import anyio
 from aio_pika.exceptions import AMQPError
-from anyio import to_thread
 from anyio.abc import TaskGroup
 from faststream import FastStream
 from faststream.rabbit import RabbitBroker
@@ -22,9 +21,8 @@ from service.handlers import Handlers, subscribe
 from service.health import Health
 from service.ledger import Ledger
 from service.reconcile import Reconciler
-from service.references import MEDIA
 from service.settings import WorkerSettings
-from service.storage.local import LocalStorage
+from service.stores import opened_storage
 from service.supervisor import Patience, Supervisor
 
 log = logging.getLogger(__name__)
@@ -102,13 +100,8 @@ class Worker:
 @asynccontextmanager
 async def worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """A worker on the storage of `settings`, not running yet. Raises Trouble when that is not there."""
-    storage = await to_thread.run_sync(LocalStorage, {MEDIA: settings.media_root}, settings.exports_root)
-    try:
-        await to_thread.run_sync(storage.check_roots)
-        store = await to_thread.run_sync(Ledger(storage).open)
-        yield assemble(settings, Ledger(storage), store)
-    finally:
-        storage.close()
+    async with opened_storage(settings) as (ledger, store):
+        yield assemble(settings, ledger, store)
 
 
 def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:

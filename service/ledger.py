@@ -8,13 +8,13 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from contracts import Error, ErrorCode, ExportFailed, ExportStart, Project, Terminal
 from contracts.base import ProjectId
-from contracts.messages import CONTRACT_VERSION, MESSAGES
+from contracts.messages import CONTRACT_VERSION, MESSAGES, Requester
 from service.errors import Conflict, Trouble
 from service.naming import folder_name_beside
 from service.storage.port import DRAFT, Storage
@@ -25,9 +25,10 @@ _STORE = f"{RECORDS}/store.json"
 _NAMES = f"{RECORDS}/_names"
 _TRASH = f"{RECORDS}/_trash"
 _OWED = f"{RECORDS}/_owed"
+_PROJECTS = f"{RECORDS}/_projects"
 _EXPORT_ID = re.compile(r"[a-z0-9-]{1,64}")
 _PROJECT_ID: TypeAdapter[str] = TypeAdapter(ProjectId)
-_WISHES = {"cancel.json", "gone.json"}
+_WISHES = {"cancel.json", "gone.json", "request.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,15 @@ class Decision:
         event = MESSAGES[parts["type"]].model_validate_json(parts["body"])
         assert isinstance(event, Terminal), parts["type"]  # noqa: S101 - what we wrote ourselves
         return cls(parts["attempt"], parts["folder"], parts["archive"], event, parts["body"].encode())
+
+
+class About(NamedTuple):
+    """What one wants to know of an export without reading its project."""
+
+    project_id: str
+    project_name: str | None
+    requested_at: datetime
+    requested_by: Requester | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +131,28 @@ class Ledger:
             stored = self._project(command.export_id)
             if stored is None or _meaning(stored) != _meaning(project):
                 raise Conflict(f'export "{command.export_id}" was asked for before with another project')
-        self.storage.create(f"{place}/command.json", command.model_dump_json(exclude={"project"}).encode())
+        self.storage.create(f"{place}/command.json", _command_json(command, project))
         self._insist_on_no_refusal(command.export_id)
         first = self._command(command.export_id)
         if first is None or _asked(first) != _asked(command):
             raise Conflict(f'export "{command.export_id}" was asked for before with other options')
+        self._list(first, project.id)
         return first.model_copy(update={"project": project})
+
+    def _list(self, command: ExportStart, project_id: str) -> None:
+        """Among the project's exports. Not durable: a repeat of the message does it again."""
+        shelf = _shelf(project_id)
+        if self.storage.version(shelf) is None:
+            self.storage.make_directories(shelf)
+        self.storage.claim(f"{shelf}/{_listed_as(command.requested_at, command.export_id)}")
+
+    def fingerprint(self, export_id: str, digest: str) -> str:
+        """Of the first request that was made under this id: `digest`, unless there was one before."""
+        place = f"{RECORDS}/{export_id}"
+        self.storage.make_directories(place)
+        self.storage.create(f"{place}/request.json", _json({"sha256": digest}))
+        first: str = json.loads(self.storage.get(f"{place}/request.json") or b"{}").get("sha256", "")
+        return first
 
     def _insist_on_no_refusal(self, export_id: str) -> None:
         if "refused" in self._stored(export_id):
@@ -172,6 +198,25 @@ class Ledger:
             return None
         # The project was verified when it was stored, and a reference to it has served its purpose.
         return _as_command({**stored, "project_ref": None, "project": {"id": "-", "sections": []}}, export_id)
+
+    def about(self, export_id: str) -> About | None:
+        """The little of a command that never changes; nothing where there is none, or it was refused."""
+        stored = self._stored(export_id)
+        if not stored or "refused" in stored:
+            return None
+        about = stored["about"]
+        by = stored.get("requested_by")
+        return About(
+            about["project_id"],
+            about["project_name"],
+            datetime.fromisoformat(stored["requested_at"]),
+            None if by is None else Requester.model_validate(by),
+        )
+
+    def history(self, project_id: str, before: str | None, limit: int) -> list[tuple[str, str]]:
+        """Exports of a project, the newest first, each with the mark that `before` takes to go on behind it."""
+        listed = [name for name in self.storage.names(_shelf(project_id)) if before is None or name < before]
+        return [(name.rpartition("_")[2], name) for name in listed[: -limit - 1 : -1]]
 
     def _stored(self, export_id: str) -> dict[str, Any]:
         """What is in `command.json`: a command without its project, or a refusal; empty when there is none."""
@@ -331,6 +376,8 @@ class Ledger:
         """Removes the last that is known of an export; its id and its name are free again."""
         if decision.folder is not None and self._owner(decision.folder) == export_id:
             self.storage.remove(f"{_NAMES}/{decision.folder.casefold()}")
+        if about := self.about(export_id):
+            self.storage.remove(f"{_shelf(about.project_id)}/{_listed_as(about.requested_at, export_id)}")
         self.forget_record(export_id)
 
     def is_mere_wish(self, export_id: str) -> bool:
@@ -398,6 +445,23 @@ class Ledger:
 
 def attempt_key(export_id: str, number: int) -> str:
     return f"{RECORDS}/{export_id}/a-{number:06d}"
+
+
+def _shelf(project_id: str) -> str:
+    # A hash: ids may differ in case only, and may be longer than a name.
+    return f"{_PROJECTS}/{hashlib.sha256(project_id.encode()).hexdigest()[:32]}"
+
+
+def _listed_as(requested_at: datetime, export_id: str) -> str:
+    """Sorts by time."""
+    moment = requested_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f"{moment.replace('-', '').replace(':', '')}Z_{export_id}"
+
+
+def _command_json(command: ExportStart, project: Project) -> bytes:
+    """Without its project, which is beside it; with what one asks for most often of that."""
+    stored = command.model_dump(mode="json", exclude={"project"})
+    return _json({**stored, "about": {"project_id": project.id, "project_name": project.name}})
 
 
 def _as_command(stored: dict[str, Any], export_id: str) -> ExportStart:

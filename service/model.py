@@ -81,6 +81,8 @@ class Draft:
     """Of each section's first sentence; one more than there are sections."""
     width: int
     """Digits of a sequence number."""
+    tenant: str | None = None
+    """For whom it is made; decides nothing but which files a project may name."""
 
 
 class Found(NamedTuple):

@@ -56,6 +56,7 @@ def plan_export(command: ExportStart, project: Project, folder: str) -> Draft:
         narration_slugs=_narration_slugs(project, slugs, first_numbers),
         first_numbers=first_numbers,
         width=sequence_width(_highest_number(project, first_numbers)),
+        tenant=None if command.requested_by is None else command.requested_by.tenant,
     )
 
 

@@ -60,6 +60,27 @@ def resolve(uri: str, *roots: Mapping[str, str]) -> Source:
     return source
 
 
+def insist_on_scope(source: Source, scope: str, project_id: str, tenant: str | None) -> None:
+    """Raises Verdict(reference_refused) for what lies outside the part of the media that this project may name.
+
+    >>> insist_on_scope(Source("media", "projects/p1/a.wav"), "projects/{project_id}/", "p1", None)
+    >>> insist_on_scope(Source("media", "projects/p2/a.wav"), "projects/{project_id}/", "p1", None)
+    Traceback (most recent call last):
+        ...
+    service.errors.Verdict: "projects/p2/a.wav" is outside "projects/p1/", where this project's files must be
+    """
+    if not scope:
+        return
+    # Not str.format: an id is only ever repeated.
+    values = {"{project_id}": project_id, "{tenant}": tenant or ""}
+    place = re.sub(r"\{project_id\}|\{tenant\}", lambda found: values[found[0]], scope)
+    if source.root != MEDIA or not source.key.startswith(place):
+        raise Verdict(
+            ErrorCode.REFERENCE_REFUSED,
+            f'"{source.key[:200]}" is outside "{place}", where this project\'s files must be',
+        )
+
+
 def _place(uri: str, roots: Sequence[tuple[str, str]]) -> Source | None:
     if uri.startswith("asset:"):
         return Source(MEDIA, uri.removeprefix("asset:"))

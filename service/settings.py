@@ -1,23 +1,28 @@
-"""What an operator can set, by environment variables that begin with EXPORT_; docs/settings.md is made of this.
+"""What an operator can set, by environment variables that begin with EXPORT_ (docs/settings.md).
 
 `_secrets_dir` (pydantic-settings) names a directory in which a secret may be a file instead, named in lower case.
 """
 
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AmqpDsn, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, AmqpDsn, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_PAGE = """# Settings
-Environment variables; durations are in seconds. A variable that holds a secret may be a file in `/run/secrets` instead,
-named like it in lower case. (This page is made by `make contracts`.)
-
-{table}"""
-
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
+
+
+_SCOPE = re.compile(r"(?:[^{}]|\{project_id\}|\{tenant\})*")
+
+
+def checked_scope(scope: str) -> str:
+    """Raises ValueError for a template that would let everything, or nothing, pass by mistake."""
+    if scope and not (_SCOPE.fullmatch(scope) and scope.endswith("/") and not scope.startswith("/")):
+        raise ValueError("is no scope such as projects/{project_id}/ or {tenant}/")
+    return scope
 
 
 class BrokerSettings(BaseSettings):
@@ -51,13 +56,21 @@ class BrokerSettings(BaseSettings):
         return f"{url}{'&' if '?' in url else '?'}heartbeat={self.heartbeat_seconds}&name=export-service+{name}"
 
 
-class WorkerSettings(BrokerSettings):
-    """A worker's."""
+class StorageSettings(BrokerSettings):
+    """Where files are. Workers and gateways see the same directories."""
 
     media_root: Path
     """The directory that relative references of projects are beneath; only read."""
+    media_scope: Annotated[str, AfterValidator(checked_scope)] = ""
+    """What every reference must lie beneath in the media root, such as `projects/{project_id}/` or `{tenant}/`; without
+    it a project may name any file there. Set it wherever not everybody may see everything."""
     exports_root: Path
     """The directory that exports are written to; made once by `export-service check --init`."""
+
+
+class WorkerSettings(StorageSettings):
+    """A worker's."""
+
     worker_name: str = Field(default_factory=socket.gethostname)
     """Tells workers apart: an export that hits a fault of the program on two of them is decided failed."""
     prefetch: Annotated[int, Field(ge=1, le=1000)] = 2
@@ -98,10 +111,10 @@ def first_fault_of(fault: ValidationError) -> str:
     return f"EXPORT_{str(first['loc'][0]).upper()}: {said}"
 
 
-def table() -> str:
-    """All settings as a Markdown table."""
+def table(settings: type[BaseSettings]) -> str:
+    """All of them as a Markdown table."""
     head = "| variable | default | what it is |\n|---|---|---|\n"
-    return head + "".join(_row(name, field) for name, field in WorkerSettings.model_fields.items())
+    return head + "".join(_row(name, field) for name, field in settings.model_fields.items())
 
 
 def _row(name: str, field: FieldInfo) -> str:
@@ -109,18 +122,20 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    match field.default:
+    if field.is_required():
+        return "must be set"
+    return "the host's name" if field.default_factory is not None else _shown(field.default)
+
+
+def _shown(default: object) -> str:
+    match default:
         case SecretStr() as secret:
             return f"`{secret.get_secret_value()}`"
+        case None | () | "":
+            return "none"
+        case tuple() as words:
+            return ", ".join(words)
         case float() as seconds:
             return f"{seconds:g}"
-        case _ if field.is_required():
-            return "must be set"
-        case _ if field.default_factory is not None:
-            return "the host's name"
-        case default:
+        case _:
             return str(default)
-
-
-if __name__ == "__main__":
-    print(_PAGE.format(table=table()), end="")  # noqa: T201 - the page

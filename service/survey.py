@@ -9,7 +9,7 @@ from anyio import to_thread
 from contracts import ErrorCode
 from service.errors import Trouble, Verdict
 from service.model import Draft, Fact, Facts, Found, Missing, Unreadable, Wanted
-from service.references import Source, resolve
+from service.references import Source, insist_on_scope, resolve
 from service.segments import Extent, Version
 from service.storage.port import SourceMissing, SourceUnreadable, Storage
 from service.wav import HEAD_BYTES, NotCuttable, Wav, parse
@@ -27,7 +27,7 @@ async def survey(draft: Draft, storage: Storage) -> dict[str, Fact]:
     is not there, or none of the files can be had.
     """
     await to_thread.run_sync(storage.check_roots)
-    facts = await look_at(draft.wanted, storage)
+    facts = await look_at(draft, draft.wanted, storage)
     for pause in _LOOK_AGAIN_AFTER_SECONDS:
         if all(isinstance(fact, Found) for fact in facts.values()):
             break
@@ -59,26 +59,25 @@ def insist_on_one(facts: Facts, storage: Storage) -> None:
 async def look_again(draft: Draft, facts: Facts, storage: Storage) -> dict[str, Fact]:
     """A second look at whatever was not found, with the roots still the same ones."""
     await to_thread.run_sync(storage.check_roots)
-    return await look_at((one for one in draft.wanted if not isinstance(facts[one.uri], Found)), storage)
+    return await look_at(draft, (one for one in draft.wanted if not isinstance(facts[one.uri], Found)), storage)
 
 
-async def look_at(wanted: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
+async def look_at(draft: Draft, wanted: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
     """The facts of those files; each file once, however many assets share it."""
     # A file that is both copied whole and cut counts as one to be cut: the last one of a uri wins.
     by_uri = {one.uri: one for one in sorted(wanted, key=lambda one: one.slice_ms is not None)}
     facts: dict[str, Fact] = {}
     rest = iter(by_uri.values())
     while batch := list(islice(rest, _LOOKS_PER_HOP)):
-        facts |= await to_thread.run_sync(_facts, batch, storage)
+        facts |= await to_thread.run_sync(_facts, draft, batch, storage)
     return facts
 
 
-def _facts(batch: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
-    return {one.uri: _fact(one, storage) for one in batch}
+def _facts(draft: Draft, batch: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
+    return {one.uri: _fact(one, source_of(one, draft, storage), storage) for one in batch}
 
 
-def _fact(wanted: Wanted, storage: Storage) -> Fact:
-    source = _source(wanted, storage)
+def _fact(wanted: Wanted, source: Source, storage: Storage) -> Fact:
     try:
         version = storage.look(source)
         wav = None if wanted.slice_ms is None else _wav(source, version, storage)
@@ -89,11 +88,14 @@ def _fact(wanted: Wanted, storage: Storage) -> Fact:
     return Found(source, version, wav)
 
 
-def _source(wanted: Wanted, storage: Storage) -> Source:
+def source_of(wanted: Wanted, draft: Draft, storage: Storage) -> Source:
+    """Where the file is. Raises Verdict(reference_refused) for a place that this project may not name."""
     try:
-        return resolve(wanted.uri, storage.roots, storage.real_roots)
+        source = resolve(wanted.uri, storage.roots, storage.real_roots)
+        insist_on_scope(source, storage.scope, draft.project.id, draft.tenant)
     except Verdict as refusal:
         raise Verdict(refusal.code, f"{wanted.spot.kind} of sentence {wanted.spot.seq}: {refusal.detail}") from None
+    return source
 
 
 def _wav(source: Source, version: Version, storage: Storage) -> Wav | str:

@@ -29,8 +29,8 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class LocalStorage(Roots):
     """Directories as roots. `exports` is written to, all others are only ever read."""
 
-    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk | None = None) -> None:
-        super().__init__(sources, exports, disk or Disk())
+    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk | None = None, scope: str = "") -> None:
+        super().__init__(sources, exports, disk or Disk(), scope)
         self._exports = str(exports.absolute())
 
     def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:

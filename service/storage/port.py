@@ -48,6 +48,10 @@ class Storage(Protocol):
     def real_roots(self) -> Mapping[str, str]:
         """The same without any link; absolute references may be spelled either way."""
 
+    @property
+    def scope(self) -> str:
+        """What every reference must lie beneath, a template; empty when a project may name any file."""
+
     # ---- sources
 
     def check_roots(self) -> None:

@@ -41,7 +41,8 @@ _OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 class Roots:
     """Directories that are only ever read; also the exports root, for the archive."""
 
-    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk) -> None:
+    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk, scope: str = "") -> None:
+        self.scope = scope
         self._disk = disk
         self._paths = {name: str(path.absolute()) for name, path in sources.items()}
         self._readable = {**self._paths, EXPORTS: str(exports.absolute())}

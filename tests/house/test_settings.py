@@ -11,7 +11,7 @@ from tests.house.repository import ROOT
 
 
 def test_the_page_of_settings_is_made_from_them() -> None:
-    made = subprocess.run([sys.executable, "-m", "service.settings"], capture_output=True, check=True, cwd=ROOT)
+    made = subprocess.run([sys.executable, "-m", "gateway.settings"], capture_output=True, check=True, cwd=ROOT)
     assert made.stdout == (ROOT / "docs" / "settings.md").read_bytes(), "make contracts"
 
 

@@ -1,0 +1,23 @@
+"""Opens the storage that was configured, and makes sure that it is there."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+
+from service.ledger import Ledger
+from service.references import MEDIA
+from service.settings import StorageSettings
+from service.storage.local import LocalStorage
+
+
+@asynccontextmanager
+async def opened_storage(settings: StorageSettings) -> AsyncIterator[tuple[Ledger, str]]:
+    """The ledger of the configured storage, and its id. Raises Trouble when it is not there."""
+    roots = {MEDIA: settings.media_root}
+    storage = await to_thread.run_sync(LocalStorage, roots, settings.exports_root, None, settings.media_scope)
+    try:
+        await to_thread.run_sync(storage.check_roots)
+        yield Ledger(storage), await to_thread.run_sync(Ledger(storage).open)
+    finally:
+        storage.close()
