@@ -89,9 +89,9 @@ class Known:
 
     @property
     def percent(self) -> int:
-        """100 only when the export is there."""
-        if self.end is not None and self.end.type == "export.completed":
-            return 100
+        """100 only when the export is there; of what ended in another way nothing is there."""
+        if self.end is not None:
+            return 100 if self.end.type == "export.completed" else 0
         return max(self.begun.percent, 0 if self.progress is None else self.progress.percent)
 
     @property
@@ -101,7 +101,9 @@ class Known:
             return f"{3 if self.gone is None else 4}.{self.end.attempt}.0"
         level = 2 if self.is_decided else 1 if self.is_cancelled else 0
         attempt, seq = max(_rank(self.progress), (self.begun.attempt, 0))
-        return f"{level}.{attempt}.{seq}"
+        heard_percent = 0 if self.progress is None else self.progress.percent
+        more = f".{self.begun.percent}" if self.begun.percent > heard_percent else ""
+        return f"{level}.{attempt}.{seq}{more}"
 
     @property
     def is_over(self) -> bool:
@@ -149,7 +151,9 @@ _NOTHING = dict.fromkeys(
 
 def snapshot(head: Head, known: Known, download: str | None) -> Snapshot:
     """`download` is the query of a signed link."""
-    progress = {} if known.progress is None else known.progress.model_dump(mode="json", exclude={"version", "state"})
+    # What is over is told by its end alone: a replica that heard of no progress must say the same.
+    heard_of = None if known.is_over else known.progress
+    progress = {} if heard_of is None else heard_of.model_dump(mode="json", exclude={"version", "state"})
     shown = {
         **_NOTHING,
         **progress,
