@@ -13,10 +13,15 @@ from contracts.project import Kind
 def first_fault(fault: ValidationError) -> str:
     """The first error as `field: sentence`, in a person's terms too, and how many there are besides."""
     first, *others = fault.errors(include_url=False, include_input=False)
-    where = ".".join(_path(first["loc"]))
-    sentence = f"{_sentence(first)}{_in_the_story(first['loc'])}"
+    path, sentence = sentence_of(first)
+    where = ".".join(path)
     more = f" (and {len(others):,} more)" if others else ""
     return f"{where}: {sentence}{more}" if where else f"{sentence}{more}"
+
+
+def sentence_of(error: ErrorDetails) -> tuple[tuple[str, ...], str]:
+    """One error: the path to the field, as the document has it, and what is wrong with it."""
+    return tuple(_path(error["loc"])), f"{_sentence(error)}{_in_the_story(error['loc'])}"
 
 
 def _path(place: tuple[int | str, ...]) -> Iterator[str]:
