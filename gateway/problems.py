@@ -1,4 +1,4 @@
-"""What went wrong, as every error is answered: `application/problem+json` (RFC 9457). Never repeats a secret or a path."""
+"""What went wrong, as every error is answered: `application/problem+json` (RFC 9457). Tells no secret and no path."""
 
 import logging
 from collections.abc import Iterable, Mapping
