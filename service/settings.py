@@ -30,6 +30,7 @@ class BrokerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="EXPORT_",
+        env_ignore_empty=True,  # a compose file cannot leave out a variable
         frozen=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.settings import GatewaySettings
 from service.settings import WorkerSettings
 from tests.house.repository import ROOT, text_of
 
@@ -18,7 +19,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ["exports-root", "worker"]
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
-SETTINGS = {f"EXPORT_{name}".upper() for name in WorkerSettings.model_fields}
+SETTINGS = {f"EXPORT_{name}".upper() for name in (*WorkerSettings.model_fields, *GatewaySettings.model_fields)}
 
 
 def instructions(word: str) -> list[str]:
@@ -30,6 +31,14 @@ def mounts(service: dict[str, Any]) -> dict[str, str]:
     """What is mounted, by where it is."""
     pairs = [mount if isinstance(mount, dict) else short(mount) for mount in service.get("volumes", [])]
     return {pair["target"]: pair["source"] for pair in pairs}
+
+
+def secrets_of(service: dict[str, Any]) -> dict[str, str]:
+    """What each is called inside, by its name outside."""
+    given = service.get("secrets", [])
+    return {one["source"]: one["target"] for one in given if isinstance(one, dict)} | {
+        one: one for one in given if isinstance(one, str)
+    }
 
 
 def short(mount: str) -> dict[str, str]:
@@ -53,6 +62,15 @@ def test_what_a_worker_cannot_do_without_is_set(name: str) -> None:
     assert [secret.upper() for secret in SERVICES[name]["secrets"]] == ["EXPORT_BROKER_URL"]
 
 
+def test_a_gateway_has_its_own_rights_at_the_broker_and_a_secret() -> None:
+    gateway = SERVICES["gateway"]
+    assert set(secrets_of(gateway).values()) == {"export_broker_url", "export_gateway_secret"}
+    assert "export_broker_url" not in secrets_of(gateway)
+    assert gateway["ports"] == ["127.0.0.1:8080:8080"]
+    grace = float(gateway["stop_grace_period"].removesuffix("s"))
+    assert grace > GatewaySettings.model_fields["gateway_drain_seconds"].default
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_file_that_is_mounted_exists(name: str) -> None:
     files = [source for source in mounts(SERVICES[name]).values() if source.startswith(".")]
@@ -63,7 +81,7 @@ def test_every_file_that_is_mounted_exists(name: str) -> None:
 def test_every_volume_and_secret_is_declared(name: str) -> None:
     volumes = {source for source in mounts(SERVICES[name]).values() if source[0] not in ".$"}
     assert volumes - COMPOSE["volumes"].keys() == set()
-    assert set(SERVICES[name].get("secrets", [])) - COMPOSE["secrets"].keys() == set()
+    assert set(secrets_of(SERVICES[name])) - COMPOSE["secrets"].keys() == set()
 
 
 @pytest.mark.parametrize("name", SERVICES)

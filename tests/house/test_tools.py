@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.repository import ROOT
 
-READERS = ["unzip", "zip", "7z", "bsdtar"]
+READERS = ["unzip", "zip", "7z", "bsdtar", "chromium"]
 
 
 @pytest.fixture
