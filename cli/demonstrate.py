@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from anyio.from_thread import start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from gateway.server import serve
 from pydantic import SecretStr
 from rich.markup import escape
 
@@ -19,7 +21,9 @@ from cli.errors import UsageError
 from cli.main import main
 from cli.show import console
 from demo.broker import broker
-from demo.sample import Sample, make_sample
+from demo.sample import PROJECT_ID, Sample, make_sample
+from gateway.app import gateway
+from gateway.settings import GatewaySettings
 from service.app import worker
 from service.broker import quieten
 from service.ledger import Ledger
@@ -49,7 +53,7 @@ def demonstrate(args: Namespace) -> int:
             _say(f"{'In this process' if given is None else 'Beside your broker'}: {_PARTS[given is None]}a worker.\n")
             code = _exported(sample, exports)
             if args.serve:
-                _serve_until_ctrl_c(url, sample, exports)
+                _serve_until_ctrl_c(portal, url, sample, exports, args.port)
     return code
 
 
@@ -75,16 +79,18 @@ def _say(line: str) -> None:
     answered(exits.COMPLETE, lambda: console().print(line, soft_wrap=True))
 
 
-def _serve_until_ctrl_c(url: str, sample: Sample, exports: Path) -> None:
-    _say(
-        f"Broker and worker stay up until Ctrl-C. In another terminal:\n"
-        f"  export {_URL}={url} EXPORT_EXPORTS_ROOT={escape(str(exports.absolute()))}\n"
-        f"  {escape(sys.argv[0])} submit {escape(str(sample.project.absolute()))} --watch"
-    )
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        _say("Stopped.")
+def _serve_until_ctrl_c(portal: BlockingPortal, url: str, sample: Sample, exports: Path, port: int) -> None:
+    with portal.wrap_async_context_manager(_a_gateway(url, sample, exports, port)) as page:
+        _say(
+            f"The page: [bold]{page}[/]\n"
+            f"Everything stays up until Ctrl-C. In another terminal:\n"
+            f"  export {_URL}={url} EXPORT_EXPORTS_ROOT={escape(str(exports.absolute()))}\n"
+            f"  {escape(sys.argv[0])} submit {escape(str(sample.project.absolute()))} --watch"
+        )
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            _say("Stopped.")
 
 
 # ---- what runs
@@ -104,6 +110,24 @@ async def _a_worker(url: str, media: Path, exports: Path) -> AsyncIterator[None]
     settings = WorkerSettings(broker_url=SecretStr(url), media_root=media, exports_root=exports)
     async with worker(settings) as parts, parts.running():
         yield
+
+
+@asynccontextmanager
+async def _a_gateway(url: str, sample: Sample, exports: Path, port: int) -> AsyncIterator[str]:
+    """The address of the sample's page."""
+    settings = GatewaySettings(
+        broker_url=SecretStr(url),
+        media_root=sample.media,
+        exports_root=exports,
+        gateway_auth="none",
+        gateway_port=port,
+        project_directory=sample.projects,
+    )
+    async with gateway(settings) as parts, parts.running(), anyio.create_task_group() as tasks:
+        stop = anyio.Event()
+        bound = await tasks.start(serve, parts.answer, parts.parts, stop)
+        yield f"http://127.0.0.1:{bound}/projects/{PROJECT_ID}"
+        stop.set()
 
 
 @contextmanager

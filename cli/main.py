@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, tell, add in (
         ("worker", "take commands from RabbitMQ and carry them out", _add_worker),
+        ("gateway", "serve the HTTP API and the page", _add_gateway),
         ("submit", "ask the workers for an export", _add_submit),
         ("watch", "show how an export goes on, until it is over", _add_watch),
         ("cancel", "stop an export", _add_cancel),
@@ -170,13 +171,21 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where (%(default)s); an earlier demo there is removed",
     )
-    parser.add_argument("--serve", action="store_true", help="keep broker and worker up afterwards, until Ctrl-C")
+    parser.add_argument(
+        "--serve", action="store_true", help="keep everything up afterwards, with the page, until Ctrl-C"
+    )
+    parser.add_argument("--port", type=_up_to(65_535), default=8080, metavar="N", help="the page's (%(default)s)")
     parser.set_defaults(command=_late("cli.demonstrate:demonstrate"))
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:
     parser.description = "Set up by environment variables, EXPORT_BROKER_URL and others: docs/settings.md."
     parser.set_defaults(command=_late("cli.work:work"))
+
+
+def _add_gateway(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Set up by environment variables, EXPORT_GATEWAY_AUTH and others: docs/settings.md."
+    parser.set_defaults(command=_late("cli.serve:serve_gateway"))
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,8 @@ from cli import exits
 from cli.answer import complain
 from cli.errors import UsageError
 from cli.secrets import secrets_dir
-from service.app import NotStarted, worker
-from service.broker import quieten
+from service.app import worker
+from service.broker import NotStarted, quieten
 from service.errors import Trouble
 from service.health import serve
 from service.settings import WorkerSettings, first_fault_of
@@ -30,7 +30,7 @@ def work(_: Namespace) -> int:
         settings = WorkerSettings(_secrets_dir=secrets_dir())
     except ValidationError as fault:
         raise UsageError(first_fault_of(fault)) from None
-    _log_to_stderr()
+    log_to_stderr()
     try:
         return anyio.run(_work, settings)
     except Trouble as trouble:
@@ -39,11 +39,11 @@ def work(_: Namespace) -> int:
         )
         complain("what is wrong, and how to mend it: export-service check; a new exports root: check --init")
     except BaseExceptionGroup as group:
-        complain(str(_first(group)))
+        complain(str(expected_fault(group)))
     return exits.FAILED
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%FT%T%z"
     )
@@ -51,7 +51,7 @@ def _log_to_stderr() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def expected_fault(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The expected fault in a group; anything else is a bug and flies on, with its traceback."""
     expected, unexpected = group.split((NotStarted, OSError))
     if unexpected is not None or expected is None:

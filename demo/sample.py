@@ -39,14 +39,21 @@ class Sample:
     media: Path
     """The directory that the references in both are relative to."""
 
+    @property
+    def projects(self) -> Path:
+        """Holds the project in the way in which a gateway looks for it: `{id}/project.json`."""
+        return self.directory / "projects"
+
 
 def make_sample(directory: Path) -> Sample:
     """Writes the sample below `directory`, which is made if need be."""
     sample = Sample(directory, directory / "project.json", directory / "studio.json", directory / "media")
-    for key, content in _media():
-        _write(sample.media / key, content)
+    for key, file in _media():
+        _write(sample.media / key, file)
     project = sample_project()
-    _write(sample.project, project.model_dump_json(indent=2, exclude_none=True, exclude_unset=True).encode())
+    content = project.model_dump_json(indent=2, exclude_none=True, exclude_unset=True).encode()
+    _write(sample.project, content)
+    _write(sample.projects / PROJECT_ID / "project.json", content)
     _write(sample.studio, json.dumps(_studio_answer(project), indent=2, ensure_ascii=False).encode())
     return sample
 

@@ -22,7 +22,7 @@ from gateway.relay import Relay
 from gateway.settings import GatewaySettings
 from gateway.sources import Sources
 from service.announce import Announcer
-from service.broker import connections, unless_the_channel_dies
+from service.broker import NotStarted, connections, unless_the_channel_dies
 from service.ledger import Ledger
 from service.stores import opened_storage
 
@@ -30,10 +30,6 @@ log = logging.getLogger(__name__)
 
 _PING_SECONDS = 0.5
 _LOOK_EVERY_SECONDS = 1.0
-
-
-class NotStarted(Exception):
-    """The broker is there, but refuses the gateway's rights, or lacks the exchange."""
 
 
 @dataclass(frozen=True, slots=True)

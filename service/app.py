@@ -14,7 +14,7 @@ from faststream.rabbit import RabbitBroker
 
 from contracts import topology
 from service.announce import Announcer
-from service.broker import Consumption, connections, unless_the_channel_dies
+from service.broker import Consumption, NotStarted, connections, unless_the_channel_dies
 from service.export import Workshop
 from service.fitness import Fitness
 from service.handlers import Handlers, subscribe
@@ -35,10 +35,6 @@ ANSWER_SECONDS = 10.0
 PING_SECONDS = 0.5
 BEGIN_SECONDS = 1.0
 """How long an end that comes during the start waits for the connections to be made."""
-
-
-class NotStarted(Exception):
-    """The broker is there, but lacks a queue, or refuses the worker's rights."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ _ANSWER_SECONDS = 2.0
 _GRACE_SECONDS = 1.0
 
 
+class NotStarted(Exception):
+    """The broker is there, but lacks an exchange or a queue, or refuses our rights."""
+
+
 def connections(settings: BrokerSettings) -> tuple[RabbitBroker, RabbitBroker]:
     """For publishing and for consuming; neither connects before it is started."""
     return _broker(settings, "publishing"), _broker(settings, "consuming")
