@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from gateway.server import serve
 from pydantic import SecretStr
 from rich.markup import escape
 
@@ -23,6 +22,7 @@ from cli.show import console
 from demo.broker import broker
 from demo.sample import PROJECT_ID, Sample, make_sample
 from gateway.app import gateway
+from gateway.server import serve
 from gateway.settings import GatewaySettings
 from service.app import worker
 from service.broker import quieten
@@ -123,9 +123,9 @@ async def _a_gateway(url: str, sample: Sample, exports: Path, port: int) -> Asyn
         gateway_port=port,
         project_directory=sample.projects,
     )
-    async with gateway(settings) as parts, parts.running(), anyio.create_task_group() as tasks:
+    async with gateway(settings) as served, served.running(), anyio.create_task_group() as tasks:
         stop = anyio.Event()
-        bound = await tasks.start(serve, parts.answer, parts.parts, stop)
+        bound = await tasks.start(serve, served, stop)
         yield f"http://127.0.0.1:{bound}/projects/{PROJECT_ID}"
         stop.set()
 

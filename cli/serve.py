@@ -3,9 +3,9 @@
 import logging
 import sys
 from argparse import Namespace
+from signal import SIGINT, SIGTERM
 
 import anyio
-from gateway.server import serve
 from pydantic import ValidationError
 
 from cli import exits
@@ -14,6 +14,7 @@ from cli.errors import UsageError
 from cli.secrets import secrets_dir
 from cli.work import expected_fault, log_to_stderr
 from gateway.app import gateway
+from gateway.server import serve
 from gateway.settings import GatewaySettings
 from service.errors import Trouble
 from service.settings import first_fault_of
@@ -45,7 +46,7 @@ async def _serve(settings: GatewaySettings) -> int:
         log.warning("EXPORT_GATEWAY_AUTH=none: whoever reaches %s may do everything", settings.gateway_host)
     async with gateway(settings) as served, served.running(), anyio.create_task_group() as tasks:
         stop = anyio.Event()
-        await tasks.start(serve, served.answer, served.parts, stop)
+        await tasks.start(serve, served, stop)
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
             async for signal in signals:
                 log.info("%s: closing the sockets, a few at a time", signal.name)

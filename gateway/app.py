@@ -12,7 +12,7 @@ from faststream import FastStream
 from faststream.rabbit import RabbitBroker
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import http, sockets, studio_sockets
+from gateway import http
 from gateway.auth import Auth
 from gateway.broker import Ear, Publisher
 from gateway.metrics import Metrics
@@ -20,7 +20,9 @@ from gateway.parts import Parts
 from gateway.records import Records
 from gateway.relay import Relay
 from gateway.settings import GatewaySettings
+from gateway.sockets import Sockets
 from gateway.sources import Sources
+from gateway.studio_sockets import StudioSockets
 from service.announce import Announcer
 from service.broker import NotStarted, connections, unless_the_channel_dies
 from service.ledger import Ledger
@@ -40,6 +42,7 @@ class Gateway:
     stream: FastStream
     consume: RabbitBroker
     ear: Ear
+    sockets: Sockets
     answer: ASGIApp
     """The whole of what it serves, HTTP and sockets."""
 
@@ -90,13 +93,15 @@ def assemble(settings: GatewaySettings, ledger: Ledger) -> Gateway:
     publisher = Publisher(Announcer(produce), settings.confirm_seconds)
     parts = Parts(settings, ledger, records, relay, publisher, auth, Sources(settings), Metrics(relay))
     ear = Ear(consume, relay.hear)
-    return Gateway(parts, FastStream(produce, consume, logger=None), consume, ear, _switch(parts))
+    sockets = Sockets(parts)
+    stream = FastStream(produce, consume, logger=None)
+    return Gateway(parts, stream, consume, ear, sockets, _switch(parts, sockets))
 
 
-def _switch(parts: Parts) -> ASGIApp:
+def _switch(parts: Parts, sockets: Sockets) -> ASGIApp:
     """Sockets beside FastAPI, not through it: its routes cost twice the memory and the time of a bare one."""
     api = http.application(parts)
-    doors = {"/api/v1/ws": sockets.application(parts), "/ws": studio_sockets.application(parts)}
+    doors = {"/api/v1/ws": sockets, "/ws": StudioSockets(parts, sockets)}
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -109,4 +114,4 @@ def _switch(parts: Parts) -> ASGIApp:
 
 async def _nothing_there(_: Scope, receive: Receive, send: Send) -> None:
     await receive()
-    await send({"type": "websocket.close", "code": 4504})
+    await send({"type": "websocket.close"})

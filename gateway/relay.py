@@ -70,6 +70,9 @@ class Relay:
         self._projects: defaultdict[str, set[Listener]] = defaultdict(set)
         self._looking: dict[str, anyio.Event] = {}
         self._absent: OrderedDict[str, float] = OrderedDict()
+        self._urgent: set[str] = set()
+        """Exports that somebody follows by their project, and of which only events were heard."""
+        self._hurry = anyio.Event()
         self._lookers = anyio.CapacityLimiter(_LOOKS_AT_ONCE)
         self.stale_since: datetime | None = datetime.now(UTC)
         """Since when no events come, so that only storage is heard; nothing while they do."""
@@ -177,8 +180,6 @@ class Relay:
     def began(self, head: Head) -> None:
         """An export that this replica has just stored."""
         self._note(head.export_id, Record(head, NOTHING_KNOWN))
-        for listener in tuple(self._projects.get(head.project_id or "", ())):
-            listener(head.export_id)
 
     def _learn(self, export_id: str, known: Known, project_id: str | None) -> None:
         entry = self._entry(export_id)
@@ -188,7 +189,14 @@ class Relay:
             return
         entry.look_every = self._silent[0]
         entry.shown = entry.frame = None
-        for listener in (*entry.listeners, *self._projects.get(project_id or "", ())):
+        self._tell(export_id, entry, project_id)
+
+    def _tell(self, export_id: str, entry: _Entry, project_id: str | None) -> None:
+        followers = self._projects.get(project_id or "", ())
+        if followers and entry.head is None:
+            self._urgent.add(export_id)
+            self._hurry.set()
+        for listener in (*entry.listeners, *followers):
             listener(export_id)
 
     async def look(self, export_id: str) -> None:
@@ -214,10 +222,15 @@ class Relay:
             return
         self._absent.pop(export_id, None)
         entry = self._entry(export_id)
-        if entry.head is None:
-            entry.head, entry.shown = record.head, None
+        is_new, entry.head = entry.head is None, entry.head or record.head
+        before = entry.known.position
         self._learn(export_id, record.known, record.head.project_id)
         entry.looked_at = monotonic()
+        if is_new:
+            entry.shown = entry.frame = None
+            if entry.known.position == before:  # nothing changed, but now it can be shown to who follows the project
+                for listener in tuple(self._projects.get(record.head.project_id or "", ())):
+                    listener(export_id)
 
     def _is_absent(self, export_id: str) -> bool:
         return monotonic() - self._absent.get(export_id, -1e9) < FRESH_SECONDS
@@ -262,8 +275,10 @@ class Relay:
     async def keep_asking(self) -> None:
         """Looks after what is listened to and silent, until cancelled."""
         while True:
-            await anyio.sleep(min(_TICK_SECONDS, self._silent[0]))
-            due = self._due()
+            with anyio.move_on_after(min(_TICK_SECONDS, self._silent[0])):
+                await self._hurry.wait()
+            due = {*self._due(), *self._urgent}
+            self._urgent, self._hurry = set(), anyio.Event()
             async with anyio.create_task_group() as tasks:
                 for export_id in due:
                     tasks.start_soon(self._ask, export_id)
