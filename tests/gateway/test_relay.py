@@ -118,9 +118,9 @@ async def test_a_storage_that_is_away_leaves_what_was_heard(relay: Relay, shelf:
 async def test_listeners_hear_of_changes_only(relay: Relay, shelf: Shelf) -> None:
     knows(shelf)
     heard: list[str] = []
+    await relay.snapshot("e1")
     relay.listen("e1", heard.append)
     relay.listen_to_project("p1", heard.append)
-    await relay.snapshot("e1")
     relay.hear(progress(1, 2), b"")
     relay.hear(progress(1, 2), b"")
     relay.hear(progress(1, 1), b"")
@@ -202,6 +202,21 @@ async def test_memory_is_bounded_and_who_listens_is_not_forgotten(relay: Relay, 
 
     assert relay.newest("e0") is not None
     assert sum(relay.newest(f"e{number}") is not None for number in range(10)) == 3
+
+
+async def test_who_follows_a_project_can_be_shown_what_only_events_told_of(relay: Relay, shelf: Shelf) -> None:
+    knows(shelf)
+    shown: list[str | None] = []
+
+    def listener(export_id: str) -> None:
+        newest = relay.newest(export_id)
+        shown.append(newest and newest.known.position)
+
+    relay.listen_to_project("p1", listener)
+    relay.hear(progress(1, 2), b"")
+    await anyio.sleep(0.2)
+
+    assert shown == [None, "0.1.2"]
 
 
 async def test_a_new_export_is_there_for_who_follows_its_project(relay: Relay) -> None:
