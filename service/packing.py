@@ -1,6 +1,7 @@
 """The archive of an export: its entries in their one order, and its layout before and after the copying. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from service.manifest import MANIFEST, write_manifest
 from service.model import FOLDERS, Plan, Written
@@ -15,7 +16,19 @@ def lay_out(
     plan: Plan, media: Mapping[str, Written], texts: Mapping[str, Written], extent: Callable[[str], Extent]
 ) -> ZipPlan:
     """The archive of a finished tree; `extent` says where a file of it is, by its name in the folder."""
-    return plan_zip(_entries(plan, media, texts, extent), plan.draft.requested_at)
+    names = [copy.name for copy in plan.copies]
+    return lay_out_folder(plan.draft.folder, plan.draft.requested_at, names, {**texts, **media}, extent)
+
+
+def lay_out_folder(
+    folder: str,
+    moment: datetime,
+    media: Sequence[str],
+    files: Mapping[str, Written],
+    body: Callable[[str], bytes | Extent],
+) -> ZipPlan:
+    """The archive of a folder, whoever knows what is in it: `media` in story order, `files` all that are there."""
+    return plan_zip(_entries(folder, media, files, body), moment)
 
 
 def archive_size_bytes(plan: Plan) -> int:
@@ -49,12 +62,11 @@ def names_in_order(texts: Iterable[str], media: Iterable[str]) -> Iterator[str]:
 
 
 def _entries(
-    plan: Plan, media: Mapping[str, Written], texts: Mapping[str, Written], extent: Callable[[str], Extent]
+    top: str, media: Sequence[str], files: Mapping[str, Written], body: Callable[[str], bytes | Extent]
 ) -> Iterator[Entry]:
-    top = plan.draft.folder
-    files = {**texts, **media}
-    for name in names_in_order(texts, (copy.name for copy in plan.copies)):
+    texts = files.keys() - set(media)
+    for name in names_in_order(texts, media):
         if name in files:
-            yield Entry(f"{top}/{name}", extent(name), files[name].crc32)
+            yield Entry(f"{top}/{name}", body(name), files[name].crc32)
         else:
             yield Entry(f"{top}/{name}")

@@ -1,0 +1,139 @@
+"""A finished export as one archive that need not exist: the one that was written, or one laid out from its folder.
+
+Both are the same bytes under the same ETag, on every replica (docs/decisions/0003).
+"""
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+import anyio
+from anyio import to_thread
+from isal.isal_zlib import crc32
+from pydantic_core import from_json
+
+from contracts import ExportCompleted
+from gateway.states import Snapshot
+from service.manifest import MANIFEST
+from service.model import Written
+from service.packing import lay_out_folder
+from service.references import EXPORTS, Source
+from service.segments import Extent
+from service.storage.port import SourceFault, Storage
+from service.streaming_zip import ZipPlan
+
+_SEGMENTS_AT_MOST = 400_000
+"""Of all archives that are remembered; about 300 bytes each."""
+_LAID_OUT_AT_ONCE = 1
+
+
+class Damaged(Exception):
+    """The export's files are not those that were published: somebody changed or removed them."""
+
+
+class Archive(NamedTuple):
+    """What is downloaded."""
+
+    name: str
+    plan: ZipPlan
+
+
+class Published:
+    """The archives that were asked for last."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._archives: OrderedDict[str, Archive] = OrderedDict()
+        self._locks: dict[str, anyio.Lock] = {}
+        self._limiter = anyio.CapacityLimiter(_LAID_OUT_AT_ONCE)
+
+    async def archive(self, shown: Snapshot) -> Archive:
+        """Of a completed export. Raises Damaged, and Trouble."""
+        export_id = shown.head.export_id
+        lock = self._locks.setdefault(export_id, anyio.Lock())
+        try:
+            async with lock:
+                if export_id not in self._archives:
+                    made = await to_thread.run_sync(_archive, self._storage, _event(shown), limiter=self._limiter)
+                    self._archives[export_id] = made
+                self._archives.move_to_end(export_id)
+                self._forget_the_oldest()
+                return self._archives[export_id]
+        finally:
+            if lock.statistics().tasks_waiting == 0:
+                self._locks.pop(export_id, None)
+
+    def forget(self, export_id: str) -> None:
+        """Its files are not what they were."""
+        self._archives.pop(export_id, None)
+
+    def _forget_the_oldest(self) -> None:
+        while len(self._archives) > 1 and self._segments > _SEGMENTS_AT_MOST:
+            self._archives.popitem(last=False)
+
+    @property
+    def _segments(self) -> int:
+        return sum(len(archive.plan.segments) for archive in self._archives.values())
+
+
+def _event(shown: Snapshot) -> ExportCompleted:
+    assert shown.known.end is not None  # noqa: S101 - the caller looked
+    return ExportCompleted.model_validate_json(shown.known.end.body)
+
+
+def _archive(storage: Storage, event: ExportCompleted) -> Archive:
+    name = f"{event.folder.name}.zip"
+    written = event.archive and _written(storage, event)
+    try:
+        return Archive(name, written or _virtual(storage, event.folder.name))
+    except SourceFault as fault:
+        raise Damaged(f"a file of {event.folder.name} {str(fault) or 'is missing'}") from None
+
+
+def _written(storage: Storage, event: ExportCompleted) -> ZipPlan | None:
+    """The archive beside the folder, if it is there as it was made."""
+    archive = event.archive
+    assert archive is not None  # noqa: S101 - the caller looked
+    try:
+        extent = _whole(storage, archive.name)
+    except SourceFault:
+        return None
+    if extent.size_bytes != archive.size_bytes:
+        return None
+    return ZipPlan((extent,), archive.entries, archive.size_bytes, archive.etag, archive.crc32, array("Q", [0]))
+
+
+def _virtual(storage: Storage, folder: str) -> ZipPlan:
+    content = storage.get(f"{folder}/{MANIFEST}")
+    if content is None:
+        raise Damaged(f"{folder} has no {MANIFEST}")
+    manifest = from_json(content)
+    media, texts = (_files(manifest[key]) for key in ("files", "texts"))
+    files = {**texts, **media, MANIFEST: Written(len(content), crc32(content))}
+    moment = datetime.fromisoformat(manifest["requested_at"])
+    body = partial(_body, storage, folder, files, moment, content)
+    return lay_out_folder(folder, moment, list(media), files, body)
+
+
+def _files(listed: list[dict[str, Any]]) -> dict[str, Written]:
+    return {file["name"]: Written(file["size_bytes"], int(file["crc32"], 16)) for file in listed}
+
+
+def _body(
+    storage: Storage, folder: str, files: Mapping[str, Written], moment: datetime, manifest: bytes, name: str
+) -> bytes | Extent:
+    if name == MANIFEST:
+        return manifest
+    extent = _whole(storage, f"{folder}/{name}")
+    # Published files carry the export's moment: whoever writes to one leaves a trace.
+    if extent.size_bytes != files[name].size_bytes or extent.version.mtime_ns // 10**9 != int(moment.timestamp()):
+        raise Damaged(f"{folder}/{name} was changed after it was published")
+    return extent
+
+
+def _whole(storage: Storage, key: str) -> Extent:
+    version = storage.look(Source(EXPORTS, key))
+    return Extent(EXPORTS, key, 0, version.size_bytes, version)
