@@ -36,7 +36,7 @@ class Downloads:
 
     async def archive(self, shown: Snapshot, request: Request) -> Response:
         """The ZIP of this export. Raises Problem for one that has none, and Trouble."""
-        await self._insist_on_files(shown)
+        await self.insist_on_files(shown)
         if self._limiter.available_tokens <= 0:
             raise unavailable("too-many-downloads", "Too many downloads run at this replica.", _BUSY_SECONDS)
         for _ in range(_TRIES):
@@ -54,7 +54,7 @@ class Downloads:
             return _Sending(self._parts, self._limiter, _headers(archive, part), part, first, pieces)
         raise _damaged()
 
-    async def _insist_on_files(self, shown: Snapshot) -> None:
+    async def insist_on_files(self, shown: Snapshot) -> None:
         """Also that they were not taken away since the state was heard of."""
         known, export_id = shown.known, shown.head.export_id
         gone = known.gone or await to_thread.run_sync(self._parts.ledger.gone, export_id)

@@ -69,7 +69,10 @@ class Thumbnails:
             command = self._parts.ledger.command(export_id)
             if command is None or command.project is None:
                 return None, {}
-            draft = plan_export(command, command.project, "folder")
+            try:
+                draft = plan_export(command, command.project, "folder")
+            except Verdict:
+                return None, {}
             pictures = {one.spot.seq: one for one in draft.wanted if one.spot.kind is Kind.IMAGE}
             self._images[export_id] = draft, pictures
             while len(self._images) > _DRAFTS:

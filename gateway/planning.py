@@ -1,0 +1,122 @@
+"""What an export would hold, before it is begun; and what one holds that is there."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from anyio import to_thread
+from pydantic_core import from_json
+
+from contracts import Archive, ExportCompleted, ExportStart, Kind, Project
+from gateway.api import ExportPlan, PlannedCounts, PlannedFile
+from service.ledger import Ledger
+from service.manifest import MANIFEST
+from service.model import Plan
+from service.naming import folder_name
+from service.packing import archive_size_bytes
+from service.plan import plan_export
+from service.settle import settle
+from service.storage.port import Storage
+from service.survey import insist_on_one, look_at, source_of
+
+FILES_SHOWN = 2000
+OMISSIONS_SHOWN = 100
+_TEXT_CHARACTERS = 160
+
+
+def refuse_what_cannot_be(command: ExportStart, project: Project, storage: Storage) -> None:
+    """Without a look at any file. Raises Verdict for what no worker would carry out."""
+    draft = plan_export(command, project, "folder")
+    for wanted in draft.wanted:
+        source_of(wanted, draft, storage)
+
+
+async def planned(command: ExportStart, project: Project, storage: Storage) -> ExportPlan:
+    """One look at each file. Raises Verdict, and Trouble when the storage is not there."""
+    await to_thread.run_sync(storage.check_roots)
+    folder = folder_name(project.id, command.requested_at)
+    draft = await to_thread.run_sync(plan_export, command, project, folder)
+    facts = await look_at(draft, draft.wanted, storage)
+    insist_on_one(facts, storage)
+    return await to_thread.run_sync(lambda: _shown(settle(draft, facts)))
+
+
+def _shown(plan: Plan) -> ExportPlan:
+    project = plan.draft.project
+    exported = Counter(copy.spot.kind for copy in plan.copies)
+    omitted = Counter(omission.spot.kind for omission in plan.omissions)
+    sizes: Counter[Kind] = Counter()
+    for copy in plan.copies:
+        sizes[copy.spot.kind] += copy.size_bytes
+    texts = _texts(project)
+    files = ((copy.name, copy.size_bytes, copy.spot.seq, copy.spot.kind) for copy in plan.copies[:FILES_SHOWN])
+    return ExportPlan(
+        project={"id": project.id, "name": project.name},
+        folder=plan.draft.folder,
+        outcome=plan.outcome,
+        archive=plan.draft.options.archive,
+        files_total=len(plan.copies),
+        size_bytes=plan.size_bytes,
+        archive_size_bytes=archive_size_bytes(plan),
+        counts={
+            kind: PlannedCounts(exported=exported[kind], omitted=omitted[kind], size_bytes=sizes[kind]) for kind in Kind
+        },
+        tree=[_file(*file, texts) for file in files],
+        tree_total=len(plan.copies),
+        omissions=[omission.as_message() for omission in plan.omissions[:OMISSIONS_SHOWN]],
+        omissions_total=len(plan.omissions),
+        warnings=list(plan.warnings),
+    )
+
+
+def _texts(project: Project) -> list[tuple[str, str]]:
+    """The section's title and the sentence's text, by the number in the script less one."""
+    return [(section.title, sentence.text) for section in project.sections for sentence in section.sentences]
+
+
+def _file(name: str, size_bytes: int, seq: int, kind: Kind, texts: list[tuple[str, str]]) -> PlannedFile:
+    section, text = texts[seq - 1] if 0 < seq <= len(texts) else ("", "")
+    return PlannedFile(
+        name=name, size_bytes=size_bytes, seq=seq, kind=kind, section=section, text=text[:_TEXT_CHARACTERS]
+    )
+
+
+# ---- what is there
+
+
+def held(ledger: Ledger, event: ExportCompleted) -> ExportPlan | None:
+    """What a finished export holds, by its own manifest; nothing where that is gone."""
+    content = ledger.storage.get(f"{event.folder.name}/{MANIFEST}")
+    command = ledger.command(event.export_id)
+    if content is None or command is None or command.project is None:
+        return None
+    return _held(from_json(content), command.project, event)
+
+
+def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted) -> ExportPlan:
+    files = manifest["files"]
+    texts = _texts(project)
+    return ExportPlan(
+        project={"id": project.id, "name": project.name},
+        folder=event.folder.name,
+        outcome=event.outcome,
+        archive=Archive.NONE if event.archive is None else Archive.ZIP,
+        files_total=len(files),
+        size_bytes=sum(file["size_bytes"] for file in files),
+        archive_size_bytes=None if event.archive is None else event.archive.size_bytes,
+        counts={kind: _counted(kind, files, event) for kind in Kind},
+        tree=[
+            _file(file["name"], file["size_bytes"], file["seq"], Kind(file["kind"]), texts)
+            for file in files[:FILES_SHOWN]
+        ],
+        tree_total=len(files),
+        omissions=list(event.omissions),
+        omissions_total=event.omissions_total,
+        warnings=list(event.warnings),
+    )
+
+
+def _counted(kind: Kind, files: Iterable[dict[str, Any]], event: ExportCompleted) -> PlannedCounts:
+    counts = event.counts[kind]
+    size_bytes = sum(file["size_bytes"] for file in files if file["kind"] == kind)
+    return PlannedCounts(exported=counts.exported, omitted=counts.omitted, size_bytes=size_bytes)
