@@ -81,7 +81,7 @@ class Exporting:
             raise Problem(400, "bad-idempotency-key", f"An Idempotency-Key has 1 to {KEY_CHARACTERS} characters.")
         parts = [principal.tenant or "", principal.subject, project_id, key]
         said = "".join(f"{len(part)}:{part}" for part in parts).encode()
-        return str(UUID(bytes=hmac.digest(self.asking.parts.auth.ids_key, said, "sha256")[:16], version=8))
+        return _uuid(int.from_bytes(hmac.digest(self.asking.parts.auth.ids_key, said, "sha256")[:16]), version=8)
 
     async def _asked_before(self, export_id: str, wanted: ExportRequest) -> ExportStart | None:
         """The command that was stored for this key; the project may have changed since."""
@@ -245,7 +245,12 @@ def _requester(principal: Principal) -> Requester:
 
 
 def _new_id() -> str:
-    """A UUID of version 7 (RFC 9562): later ones sort behind earlier ones."""
-    random = uuid4().int
+    """Later ones sort behind earlier ones."""
     milliseconds = time.time_ns() // 1_000_000
-    return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (random & ((1 << 76) - 1) & ~(0x3 << 62)) | (0x2 << 62)))
+    return _uuid(milliseconds << 80 | uuid4().int & ((1 << 80) - 1), version=7)
+
+
+def _uuid(bits: int, version: int) -> str:
+    """RFC 9562 section 5.7 and 5.8; Python's own knows these versions from 3.14 on."""
+    bits = bits & ~(0xF << 76) | version << 76
+    return str(UUID(int=bits & ~(0x3 << 62) | 0x2 << 62))

@@ -136,7 +136,8 @@ def _shortened(text: str) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Every error of `app` becomes a problem. What nobody foresaw is the guard's (gateway/guard.py)."""
+    """Every error of `app` becomes a problem."""
+    app.add_exception_handler(Exception, _on_the_unforeseen)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(Trouble, _on_trouble)
     app.add_exception_handler(HTTPException, _on_http)
@@ -150,6 +151,12 @@ async def _on_problem(request: Request, problem: Any) -> Response:
 async def _on_trouble(request: Request, trouble: Any) -> Response:
     log.warning("%s %s: %s", request.method, request.url.path, trouble.detail)
     return response(of_trouble(trouble), request.url.path)
+
+
+async def _on_the_unforeseen(request: Request, _: Exception) -> Response:
+    """It is raised again after this, and logged by the guard."""
+    problem = Problem(500, "internal-error", "The service made a mistake; its log says which.")
+    return response(problem, request.url.path)
 
 
 async def _on_http(request: Request, error: Any) -> Response:
