@@ -41,10 +41,11 @@ tools: ## Install the outside readers that the tests use (unzip, 7z, …), where
 bench: $(STAMP) ## Measure speed and memory against cp, cat and zip
 	@$(BIN)/python -m bench
 
-contracts: $(STAMP) ## Write anew what is made from the code: schemas, examples, AsyncAPI, broker definitions, settings
+contracts: $(STAMP) ## Write anew what is made from the code: schemas, examples, AsyncAPI, OpenAPI, broker definitions, settings
 	@$(BIN)/python -m contracts.generate
 	@mkdir -p build
 	@$(BIN)/python -m service.asyncapi >build/asyncapi.yaml && mv build/asyncapi.yaml contracts/
+	@$(BIN)/python -m gateway.openapi >build/openapi.json && mv build/openapi.json contracts/
 	@$(BIN)/python -m gateway.settings >build/settings.md && mv build/settings.md docs/
 
 # A pin stays while it fits; remove a file of requirements/ first to take the newest of everything.

@@ -12,9 +12,9 @@ from faststream import FastStream
 from faststream.rabbit import RabbitBroker
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import http
 from gateway.auth import Auth
 from gateway.broker import Ear, Publisher
+from gateway.http import application
 from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.records import Records
@@ -100,8 +100,8 @@ def assemble(settings: GatewaySettings, ledger: Ledger) -> Gateway:
 
 def _switch(parts: Parts, sockets: Sockets) -> ASGIApp:
     """Sockets beside FastAPI, not through it: its routes cost twice the memory and the time of a bare one."""
-    api = http.application(parts)
-    doors = {"/api/v1/ws": sockets, "/ws": StudioSockets(parts, sockets)}
+    api = application(parts)
+    doors: dict[str, ASGIApp] = {"/api/v1/ws": sockets, "/ws": StudioSockets(parts, sockets)}
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
