@@ -42,8 +42,6 @@ def serve_gateway(_: Namespace) -> int:
 
 
 async def _serve(settings: GatewaySettings) -> int:
-    if settings.gateway_auth == "none":
-        log.warning("EXPORT_GATEWAY_AUTH=none: whoever reaches %s may do everything", settings.gateway_host)
     async with gateway(settings) as served, served.running(), anyio.create_task_group() as tasks:
         stop = anyio.Event()
         await tasks.start(serve, served, stop)

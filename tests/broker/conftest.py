@@ -52,7 +52,7 @@ def workers(node: PrivateNode, media: Path, exports: Path, tmp_path: Path) -> It
         yield workers
     finally:
         workers.end_all()
-        node.drop_workers_queues()
+        node.drop_own_queues()
 
 
 @pytest.fixture

@@ -253,8 +253,8 @@ class PrivateNode:
                 queue = await channel.declare_queue(name, passive=True)
                 await queue.purge()
 
-    def drop_workers_queues(self) -> None:
-        """Deletes what workers declared for themselves; by itself it would go a minute later."""
+    def drop_own_queues(self) -> None:
+        """Deletes what workers and gateways declared for themselves; by itself it would go a minute later."""
         self.ctl("eval", _DROP_OWN)
 
     @asynccontextmanager
@@ -277,7 +277,8 @@ _CHECKED_OUT = (
 )
 _DROP_OWN = (
     '[rabbit_amqqueue:delete(Q, false, false, <<"tests">>) || Q <- rabbit_amqqueue:list(),'
-    f' string:prefix(element(4, amqqueue:get_name(Q)), "{topology.WORKER_QUEUES}") =/= nomatch], ok.'
+    f' string:prefix(element(4, amqqueue:get_name(Q)), "{topology.WORKER_QUEUES}") =/= nomatch orelse'
+    f' string:prefix(element(4, amqqueue:get_name(Q)), "{topology.GATEWAY_QUEUES}") =/= nomatch], ok.'
 )
 
 

@@ -15,6 +15,7 @@ from tests.broker.node import PrivateNode, free_ports
 
 COMMAND = str(Path(sys.executable).with_name("export-service"))
 USER = "export-worker"
+GATEWAY_USER = "export-gateway"
 READY_SECONDS = 20.0
 PAUSE_SECONDS = 0.02
 STDERR_SHOWN_CHARACTERS = 4000
@@ -22,6 +23,8 @@ STDERR_SHOWN_CHARACTERS = 4000
 
 class Worker:
     """One process; `name` tells it from others in a report."""
+
+    command = "worker"
 
     def __init__(self, name: str, environment: dict[str, str], stderr: Path, health_port: int) -> None:
         self.name = name
@@ -31,7 +34,7 @@ class Worker:
             blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())  # children inherit it
             try:
                 self._process = subprocess.Popen(
-                    [COMMAND, "worker"], env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
+                    [COMMAND, self.command], env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -100,6 +103,16 @@ class Worker:
             connection.close()
 
 
+class Gateway(Worker):
+    """The same of `export-service gateway`; it is asked on the port that it serves on."""
+
+    command = "gateway"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._health_port}"
+
+
 @dataclass
 class Workers:
     """Starts workers on one media and one exports root, and ends them all."""
@@ -130,6 +143,26 @@ class Workers:
         worker = Worker(name, environment, self.logs / f"{name}.stderr", health_port)
         self.started.append(worker)
         return worker
+
+    def start_gateway(self, **settings: str | int) -> Gateway:
+        """A new replica, that lets everybody do everything."""
+        name = f"g{len(self.started) + 1}"
+        [port] = free_ports(1)
+        ours: dict[str, str | int] = {
+            "broker_url": self.node.url(GATEWAY_USER),
+            "media_root": str(self.media_root),
+            "exports_root": str(self.exports_root),
+            "gateway_port": port,
+            "gateway_auth": "none",
+            "gateway_drain_seconds": 1,
+            "silent_seconds": 1,
+        }
+        environment = _without_settings() | {
+            f"EXPORT_{key.upper()}": str(value) for key, value in (ours | settings).items()
+        }
+        gateway = Gateway(name, environment, self.logs / f"{name}.stderr", port)
+        self.started.append(gateway)
+        return gateway
 
     async def ready(self, count: int = 1, **settings: str | int) -> list[Worker]:
         """So many new workers, all of them taking messages."""
