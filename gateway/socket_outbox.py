@@ -63,9 +63,8 @@ class Outbox:
         """Its newest state will be sent when the client can take it."""
         if export_id in self._changed:
             self.tally.conflated += 1
-            return
         self._changed[export_id] = None
-        self._flush()
+        self._flush()  # also then: an end needs no credit
 
     def forget(self, export_id: str) -> None:
         """Nothing more of it."""
