@@ -2,10 +2,10 @@
 
 import logging
 import socket
-from asyncio import BaseTransport
+from asyncio import BaseTransport, WriteTransport
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import uvicorn
@@ -34,6 +34,8 @@ class _SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
+        # What waits here is old by the time it is read: `send` waits instead, and the newest state is taken after it.
+        cast("WriteTransport", transport).set_write_buffer_limits(high=_UNSENT_BYTES)
         connection = transport.get_extra_info("socket")
         if connection is None or not hasattr(socket, "TCP_NOTSENT_LOWAT"):
             return
@@ -76,6 +78,7 @@ async def serve(gateway: Gateway, stop: anyio.Event, *, task_status: TaskStatus[
 
     Raises OSError when the port is taken.
     """
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     server = _Server(_config(gateway), gateway, task_status)
     try:
         async with anyio.create_task_group() as tasks:
@@ -122,12 +125,6 @@ def _config(gateway: Gateway) -> uvicorn.Config:
     )
 
 
-def quieten() -> None:
-    """uvicorn logs each socket that opens with its query, and a traceback for each frame that is no UTF-8."""
-    logging.getLogger("uvicorn.error").addFilter(_Worth())
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-
-
-class _Worth(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Invalid UTF-8")
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """uvicorn logs each socket that opens, with its query, and a traceback for each frame that is no UTF-8."""
+    return record.levelno >= logging.WARNING and not str(record.msg).startswith("Invalid UTF-8")

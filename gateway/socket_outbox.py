@@ -93,8 +93,10 @@ class Outbox:
             self._put(message)
 
     def _next(self) -> dict[str, Any] | None:
-        if self._words:
-            return {"type": "websocket.send", "text": self._words.popleft()}
+        if self._words is not None:
+            text = self._words.popleft()
+            self._words = self._words or None  # an empty deque is 600 bytes
+            return {"type": "websocket.send", "text": text}
         for export_id in self._changed:
             frame = self._frame_of(export_id)
             if frame is None:
@@ -136,11 +138,17 @@ class Outbox:
 class Tally:
     """Of all sockets of a replica."""
 
-    __slots__ = ("conflated", "sent")
+    __slots__ = ("_told", "conflated", "sent")
 
     def __init__(self) -> None:
         self.sent = 0
         self.conflated = 0
+        self._told = (0, 0)
+
+    def untold(self) -> tuple[int, int]:
+        """States that were sent, and that were never sent, since this was last asked."""
+        before, self._told = self._told, (self.sent, self.conflated)
+        return self.sent - before[0], self.conflated - before[1]
 
 
 async def _the_rest(sending: Coroutine[Any, Any, None], waits_for: Any) -> None:

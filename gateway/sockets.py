@@ -7,10 +7,11 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import cycle
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
 from starlette.types import Receive, Scope, Send
@@ -24,6 +25,8 @@ from service.errors import Trouble
 _EXPORT_ID = re.compile(r"[a-z0-9-]{1,64}")
 _TICKS_PER_TURN = 15
 _DRAIN_TICK_SECONDS = 0.1
+_BACK_IN_MS = 1000
+_LAST_WORDS_SECONDS = 2.0
 
 DRAINING, TICKET_EXPIRED, SLOW, TOO_MANY = 4000, 4001, 4008, 4029
 """Come back: at once, with another ticket, at once, after a while."""
@@ -40,6 +43,21 @@ class Refused(Exception):
         self.reason = reason
 
 
+class Served(Protocol):
+    """A socket of whatever dialect, as the clock and the end of the replica see it."""
+
+    async def run(self, receive: Receive) -> None: ...
+
+    def end(self) -> None:
+        """Nobody is there any more."""
+
+    def beat(self, frame: str, now: float) -> None:
+        """A turn of the clock has passed."""
+
+    def leave(self) -> None:
+        """The replica is about to end."""
+
+
 class Sockets:
     """All sockets of one replica."""
 
@@ -47,46 +65,49 @@ class Sockets:
         self.parts = parts
         self.tally = Tally()
         self.subjects: Counter[str] = Counter()
-        self._wheel: list[set[Session]] = [set() for _ in range(_TICKS_PER_TURN)]
-        self._turn = 0
-        self.others: set[Outbox] = set()
+        self._wheel: list[set[Served]] = [set() for _ in range(_TICKS_PER_TURN)]
+        self._places = cycle(self._wheel)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        if not self.parts.auth.allows_origin(headers.get(b"origin"), headers.get(b"host")):
+        origin, host = self.origin_and_host(scope["headers"])
+        if not self.parts.auth.allows_origin(origin, host):
             await send({"type": "websocket.close"})  # before it is accepted: 403
-            return
-        await send({"type": "websocket.accept"})
-        session = Session(self, send, headers.get(b"origin"))
-        bucket = self._wheel[self._turn - 1]
-        bucket.add(session)
+        elif not self.takes_one_more():
+            await refuse_for_now(send)
+        else:
+            await send({"type": "websocket.accept"})
+            await self.serve(Session(self, send, origin), receive)
+
+    async def serve(self, session: Served, receive: Receive) -> None:
+        """One that was accepted, to its end."""
+        place = next(self._places)
+        place.add(session)
         self.parts.metrics.sockets_open.inc()
         try:
             await session.run(receive)
         finally:
-            bucket.discard(session)
+            place.discard(session)
             self.parts.metrics.sockets_open.dec()
             session.end()
 
-    def takes_one_more(self, subject: str) -> bool:
-        """Of one user."""
-        settings = self.parts.settings
-        most = settings.sockets_at_most if settings.gateway_auth == "none" else settings.sockets_per_subject
-        return self.subjects[subject] < most and self.open <= settings.sockets_at_most
+    @staticmethod
+    def origin_and_host(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str | None]:
+        # Nothing else of the headers is kept: a browser's are 1 KB, as long as the socket lives.
+        found = {name: value.decode("latin-1") for name, value in headers if name in {b"origin", b"host"}}
+        return found.get(b"origin"), found.get(b"host")
 
-    @contextmanager
-    def counted(self, subject: str, outbox: Outbox) -> Iterator[None]:
-        """A socket that is served elsewhere, and ends with these when the replica does."""
-        self.others.add(outbox)
+    def takes_one_more(self) -> bool:
+        """Whoever it is."""
+        return not self.parts.is_draining and self.open < self.parts.settings.sockets_at_most
+
+    def count(self, subject: str) -> bool:
+        """One more of this user's; false, and not counted, when these are enough."""
+        settings = self.parts.settings
+        if settings.gateway_auth != "none" and self.subjects[subject] >= settings.sockets_per_subject:
+            return False
         self.subjects[subject] += 1
-        self.parts.metrics.sockets_open.inc()
-        try:
-            yield
-        finally:
-            self.others.discard(outbox)
-            self.uncount(subject)
-            self.parts.metrics.sockets_open.dec()
+        return True
 
     def uncount(self, subject: str) -> None:
         self.subjects[subject] -= 1
@@ -95,7 +116,7 @@ class Sockets:
 
     @property
     def open(self) -> int:
-        return sum(map(len, self._wheel)) + len(self.others)
+        return sum(map(len, self._wheel))
 
     def frame(self, export_id: str) -> Frame | None:
         """For whoever listens to it."""
@@ -104,27 +125,29 @@ class Sockets:
 
     async def keep_beating(self) -> None:
         """One clock for all sockets: each tick a part of them hears a heartbeat. Runs until cancelled."""
-        while True:
+        for place in cycle(self._wheel):
             await asyncio.sleep(self.parts.settings.socket_heartbeat_seconds / _TICKS_PER_TURN)
-            self._turn = (self._turn + 1) % _TICKS_PER_TURN
             beat = _frame("heartbeat", stale_since=self.parts.relay.stale_since)
             now = monotonic()
-            for session in tuple(self._wheel[self._turn]):
+            for session in tuple(place):
                 session.beat(beat, now)
+            self._tell_what_was_counted()
+
+    def _tell_what_was_counted(self) -> None:
+        sent, conflated = self.tally.untold()
+        self.parts.metrics.frames_sent.inc(sent)
+        self.parts.metrics.frames_conflated.inc(conflated)
 
     async def drain(self, seconds: float) -> None:
         """Says goodbye to all, a few at a time, each with a moment to come back at: no storm on the other replicas."""
-        sessions = [session for bucket in self._wheel for session in bucket]
+        sessions = [session for place in self._wheel for session in place]
         random.shuffle(sessions)
         ticks = max(1, int(seconds / _DRAIN_TICK_SECONDS))
-        per_tick = -(-len(sessions) // ticks)
-        for begin in range(0, len(sessions), max(1, per_tick)):
+        per_tick = max(1, -(-len(sessions) // ticks))
+        for begin in range(0, len(sessions), per_tick):
             for session in sessions[begin : begin + per_tick]:
-                session.outbox.say(_frame("bye", reconnect_in_ms=random.randint(0, 1000)))  # noqa: S311 - a spread
-                session.outbox.close(DRAINING, "this replica is ending")
+                session.leave()
             await asyncio.sleep(_DRAIN_TICK_SECONDS)
-        for outbox in tuple(self.others):
-            outbox.close(1012, "this replica is ending")
 
 
 class Session:
@@ -145,9 +168,6 @@ class Session:
         self.outbox = Outbox(send, door.frame, door.tally)
 
     async def run(self, receive: Receive) -> None:
-        if self._door.parts.is_draining:
-            self.outbox.close(DRAINING, "this replica is ending")
-            return
         try:
             if not await self._greeted(receive):
                 return
@@ -155,10 +175,9 @@ class Session:
                 await self._obey(frame)
         except Refused as refusal:
             self.outbox.close(refusal.code, refusal.reason)
-            await _until_closed(receive)
+            await until_closed(receive)
 
     def end(self) -> None:
-        """Nobody is there any more."""
         for export_id in self._exports:
             self._door.parts.relay.forget(export_id, self.outbox.changed)
         if self._counted:
@@ -171,6 +190,10 @@ class Session:
             self.outbox.close(TICKET_EXPIRED, "show a new ticket")
         else:
             self.outbox.beat(frame)
+
+    def leave(self) -> None:
+        self.outbox.say(_frame("bye", reconnect_in_ms=random.randint(0, _BACK_IN_MS)))  # noqa: S311 - a spread
+        self.outbox.close(DRAINING, "this replica is ending")
 
     # ---- what comes
 
@@ -185,7 +208,9 @@ class Session:
         if frame.get("type") != "hello":
             raise Refused(NO_HELLO, "the first frame must be a hello")
         self._authorise(frame)
-        self._count()
+        self._counted = self._door.count(self.principal.subject)
+        if not self._counted:
+            raise Refused(TOO_MANY, "too many sockets")
         self.outbox.acks = frame.get("acks") is True
         self.outbox.say(_frame("welcome", heartbeat_seconds=self._door.parts.settings.socket_heartbeat_seconds))
         await self._subscribe(frame.get("exports", []))
@@ -216,13 +241,6 @@ class Session:
             if shown is None or not self.principal.owns(shown.head):
                 self._unsubscribe([export_id])
                 self.outbox.say(_frame("missing", export_id=export_id))
-
-    def _count(self) -> None:
-        subject = self.principal.subject
-        if not self._door.takes_one_more(subject):
-            raise Refused(TOO_MANY, "too many sockets")
-        self._door.subjects[subject] += 1
-        self._counted = True
 
     async def _read(self, receive: Receive) -> dict[str, Any] | None:
         """The next frame; nothing when the client is gone."""
@@ -313,10 +331,21 @@ def _wanted(one: object) -> tuple[str, str | None]:
     return export_id, at if isinstance(at, str) else None
 
 
-async def _until_closed(receive: Receive) -> None:
-    """The closing takes a round trip; whatever else still comes is nobody's business."""
-    while (await receive())["type"] != "websocket.disconnect":
-        pass
+async def until_closed(receive: Receive) -> None:
+    """The closing takes a round trip; whatever else still comes is nobody's business. One who does not even read
+    is not waited for.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+
+
+async def refuse_for_now(send: Send) -> None:
+    """Before it is accepted: a proxy may try another replica."""
+    headers = [(b"retry-after", b"1"), (b"content-length", b"0")]
+    await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b""})
 
 
 def _frame(kind: str, **fields: object) -> str:
