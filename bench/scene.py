@@ -120,7 +120,7 @@ class Scene:
             yield workers
         finally:
             workers.end_all()
-            await asyncio.to_thread(self.node.drop_workers_queues)
+            await asyncio.to_thread(self.node.drop_own_queues)
             await self.node.purge_all()
 
 

@@ -4,7 +4,7 @@ import { h } from "preact";
 import htm from "htm";
 import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, state } from "./actions.js";
 import { signIn, token } from "./api.js";
-import { ago, bytes, CHOSEN, counted, headline, KINDS, reason, SINGLE, STATES, when } from "./words.js";
+import { ago, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, when } from "./words.js";
 
 const html = htm.bind(h);
 
@@ -54,7 +54,7 @@ function Trouble() {
 function Plan() {
   const { plan, kinds, busy, project } = state;
   if (!plan) return html`<p class="lead" role="status">Looking at the files…</p>`;
-  const missing = plan.omissions.filter((one) => !CHOSEN.has(one.reason)).length;
+  const lost = missing(plan.omissions);
   return html`<h1>${plan.project.name || project}</h1>
     <p class="lead">${sum(plan.files_total, plan.size_bytes)}</p>
     <fieldset class="kinds"><legend>What to export</legend>${Object.keys(KINDS).map((kind) => {
@@ -64,8 +64,8 @@ function Plan() {
         <strong>${KINDS[kind]}</strong><span>${chosen ? sum(exported, size_bytes) : "left out"}</span>
         ${chosen && omitted > 0 && html`<span class="lacking">${omitted} not in it</span>`}</label>`;
     })}</fieldset>
-    <div class="actions"><button class="main big" disabled=${busy} onClick=${begin}>${missing ? "Export anyway" : "Export"}</button>
-      ${missing > 0 && html`<p class="lacking">${plan.omissions_total > plan.omissions.length ? "More than " : ""}${counted(missing, "asset")} will be missing.</p>`}</div>
+    <div class="actions"><button class="main big" disabled=${busy} onClick=${begin}>${lost ? "Export anyway" : "Export"}</button>
+      ${lost && html`<p class="lacking">${plan.omissions_total > plan.omissions.length && "More than "}${lost} missing.</p>`}</div>
     <${Holdings} ...${plan} total=${plan.omissions_total} /><${Past} />`;
 }
 
@@ -128,7 +128,7 @@ function Holdings({ folder, tree, tree_total, counts, omissions, total, warnings
       <ul class="rows">${omissions.map((one) => html`<li><span class="seq">${one.seq}</span><span>${SINGLE[one.kind]} of sentence ${one.seq}: ${reason(one.reason)}${one.detail && ` (${one.detail})`}</span></li>`)}</ul>
       ${total > omissions.length && html`<p class="quiet">and ${total - omissions.length} more; all are in manifest.json</p>`}</details>`}
     <section class="card"><h2 class="mono">${folder}/</h2>
-      ${["audio", "image", "video"].map((kind) => html`<details class="folder" open=${counts[kind].exported < 30}>
+      ${["audio", "image", "video"].map((kind) => html`<details class="folder" open=${kind === "image" && counts[kind].exported < 30}>
         <summary><span class="mono">${kind === "audio" ? kind : `${kind}s`}/</span> <span class="quiet">${sum(counts[kind].exported, counts[kind].size_bytes)}</span></summary>
         <ul class="rows">${tree.filter((file) => file.kind === kind).map((file) => html`<li>
           ${kind === "image" && thumbnails && html`<${Thumbnail} href=${`${thumbnails}/${file.seq}`} />`}

@@ -33,6 +33,8 @@ export const KINDS = { audio: "Narration", image: "Images", video: "Videos" };
 
 export const SINGLE = { audio: "Narration", image: "Image", video: "Video" };
 
+const NOUNS = { audio: "narration", image: "image", video: "video" };
+
 export const STATES = {
   queued: "Waiting for its turn",
   planning: "Looking at the files",
@@ -60,7 +62,13 @@ const REASONS = {
 };
 export const reason = (word) => REASONS[word] ?? word;
 
-export const CHOSEN = new Set(["excluded", "stale", "in_section_audio"]);
+const CHOSEN = new Set(["excluded", "stale", "in_section_audio"]);
+
+export function missing(omissions) {
+  const lost = omissions.filter((one) => !CHOSEN.has(one.reason));
+  const kinds = Object.keys(SINGLE).map((kind) => [lost.filter((one) => one.kind === kind).length, kind]);
+  return kinds.filter(([count]) => count).map(([count, kind]) => counted(count, NOUNS[kind])).join(", ");
+}
 
 export function headline(shown) {
   const outcome = shown.state === "completed" ? shown.result.outcome : "";

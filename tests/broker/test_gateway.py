@@ -40,12 +40,13 @@ async def asked(client: httpx.AsyncClient, gateway: Gateway, project: dict[str, 
 async def until(client: httpx.AsyncClient, gateway: Gateway, export_id: str, *states: str) -> dict[str, Any]:
     """Waits for one of the states, as a script does."""
     deadline = time.monotonic() + PATIENCE_SECONDS
+    shown: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        shown: dict[str, Any] = (await client.get(f"{gateway.url}/api/v1/exports/{export_id}")).json()
+        shown = (await client.get(f"{gateway.url}/api/v1/exports/{export_id}")).json()
         if shown["state"] in states:
             return shown
         await asyncio.sleep(0.05)
-    raise AssertionError(f"{export_id} is {shown['state']}, and not {states}")
+    raise AssertionError(f"{export_id} is {shown.get('state')}, and not {states}")
 
 
 async def replicas(workers: Workers, count: int = 2) -> list[Gateway]:

@@ -133,7 +133,9 @@ class House:
 
     media: Path
     exports: Path
-    broker: Broker
+    broker: Broker | None
+    """The one in memory, if it is that."""
+    broker_url: str
     keeper: Keeper
 
     async def replica(self, **settings: Any) -> Replica:
@@ -146,7 +148,7 @@ class House:
     async def replica_for_a_while(self, **settings: Any) -> AsyncIterator[Replica]:
         wanted = GatewaySettings(
             **{
-                "broker_url": SecretStr(self.broker.url),
+                "broker_url": SecretStr(self.broker_url),
                 "media_root": self.media,
                 "exports_root": self.exports,
                 **QUICK,
@@ -164,7 +166,7 @@ class House:
         """One more worker, taking messages."""
         wanted = WorkerSettings(
             **{
-                "broker_url": SecretStr(self.broker.url),
+                "broker_url": SecretStr(self.broker_url),
                 "media_root": self.media,
                 "exports_root": self.exports,
                 "health_port": 0,
@@ -181,12 +183,16 @@ class House:
 
 
 @asynccontextmanager
-async def house(place: Path) -> AsyncIterator[House]:
+async def house(place: Path, broker_url: str | None = None) -> AsyncIterator[House]:
+    """On a broker in memory, unless there is another one."""
     (place / "media").mkdir()
+    exports, keeper = make_exports_root(place / "exports"), Keeper()
     async with broker() as embedded:
-        keeper = Keeper()
         try:
-            yield House(place / "media", make_exports_root(place / "exports"), embedded, keeper)
+            if broker_url is None:
+                yield House(place / "media", exports, embedded, embedded.url, keeper)
+            else:
+                yield House(place / "media", exports, None, broker_url, keeper)
         finally:
             await keeper.let_go()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from tests.gateway.replicas import House, Replica, asked, ended, house, until
@@ -111,10 +112,10 @@ async def test_heartbeats_say_that_events_do_not_come(home: House) -> None:
         assert 'stale_since":"20' in await _beat(socket.connection)
 
 
-async def _beat(connection: object) -> str:
+async def _beat(connection: ClientConnection) -> str:
     with anyio.fail_after(5):
         while True:
-            frame: str = await connection.recv()  # type: ignore[attr-defined]
+            frame = str(await connection.recv())
             if "heartbeat" in frame and '"welcome"' not in frame:
                 return frame
 
@@ -185,11 +186,11 @@ async def test_who_never_reads_keeps_nobody_waiting(home: House) -> None:
     one = await home.replica()
     export_id = await asked(one, home.project())
     async with one.socket(export_id) as sleeper, one.socket(export_id) as other:
-        sleeper.connection.transport.pause_reading()  # type: ignore[attr-defined]
+        sleeper.connection.transport.pause_reading()
         await _tell(one, export_id, 20_000)
         while (await other.state())["seq"] != 20_000:
             pass
-        sleeper.connection.transport.resume_reading()  # type: ignore[attr-defined]
+        sleeper.connection.transport.resume_reading()
         seen = [(await sleeper.state())["seq"]]
         while seen[-1] != 20_000:
             seen.append((await sleeper.state())["seq"])
