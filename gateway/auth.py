@@ -80,8 +80,8 @@ class Auth:
         secret = settings.secret()
         self._ticket_key = _derived(secret, "tickets")
         self._link_key = _derived(secret, "links")
-        self.ids_key = _derived(secret, "ids")
-        """Of ids that are made from idempotency keys."""
+        self.ids_key = _derived(b"" if settings.gateway_secret is None else secret, "ids")
+        """Of ids that are made from idempotency keys: the same at every replica, also where nobody is kept out."""
         self._keys = _key_set(settings)
 
     @asynccontextmanager

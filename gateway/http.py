@@ -13,7 +13,7 @@ from gateway import page
 from gateway.api import Accepted, ExportPlan, ExportRequest, ExportSnapshot, History, ProblemDetails, TicketAnswer
 from gateway.asking import Asking
 from gateway.downloads import Downloads
-from gateway.exporting import Exporting
+from gateway.exporting import KEY_CHARACTERS, Exporting
 from gateway.guard import Guard
 from gateway.limits import Limits
 from gateway.metrics import CONTENT_TYPE
@@ -101,7 +101,12 @@ def _add_doing(app: FastAPI, calls: Exporting) -> None:
         request: Request,
         project_id: ProjectIdInPath,
         idempotency_key: Annotated[
-            str | None, Header(description="The same key with the same body is the same export.", max_length=255)
+            str | None,
+            Header(
+                description="The same key with the same body is the same export.",
+                min_length=1,
+                max_length=KEY_CHARACTERS,
+            ),
         ] = None,
     ) -> Response:
         """Answered when the broker has the command for good. Without a body, the project comes from its source."""

@@ -75,6 +75,7 @@ class Reading:
         _, shown = await self.asking.export(request, export_id)
         ledger = self.asking.parts.ledger
         if shown.known.state == "completed":
+            await self.downloads.insist_on_files(shown)
             found = await to_thread.run_sync(held, ledger, _event(shown))
         else:
             command = await to_thread.run_sync(ledger.command, export_id)

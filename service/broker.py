@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import anyio
-from aio_pika import RobustQueue
+from aio_pika import RobustConnection, RobustQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.rabbit.subscriber.usecase import RabbitSubscriber
@@ -41,7 +41,7 @@ def connections(settings: BrokerSettings) -> tuple[RabbitBroker, RabbitBroker]:
 
 
 def _broker(settings: BrokerSettings, name: str) -> RabbitBroker:
-    return RabbitBroker(
+    broker = RabbitBroker(
         settings.address(name),
         reconnect_interval=_RECONNECT_SECONDS,
         fail_fast=False,
@@ -51,6 +51,24 @@ def _broker(settings: BrokerSettings, name: str) -> RabbitBroker:
         on_close=[lambda connection, _: _end_its_alarm(connection), lambda _, fault: _say_closed(name, fault)],
         on_reconnected=[lambda _: log.info("%s connection: there again", name)],
     )
+    broker._connection_kwargs["connection_class"] = _Connection
+    return broker
+
+
+class _Connection(RobustConnection):
+    """One that is given up with who waits for it.
+
+    aio-pika 10.2 goes on to connect in a task of its own, which takes no cancellation while it does: a process that
+    ends before its broker answered would never end.
+    """
+
+    async def connect(self, timeout: float | None = None) -> None:  # type: ignore[override]
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.close()
+            raise
 
 
 def _end_its_alarm(connection: Any) -> None:

@@ -97,9 +97,17 @@ def a_sample(place: Path) -> dict[str, Any]:
 
 
 @in_a_browser
-@pytest.mark.parametrize("kind", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.slow)])
-async def test_from_the_button_to_the_verified_zip(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    url = None if kind == "embedded" else _url_of(request.getfixturevalue("node_of_the_run"))
+async def test_from_the_button_to_the_verified_zip(tmp_path: Path) -> None:
+    await _from_the_button_to_the_verified_zip(tmp_path, None)
+
+
+@in_a_browser
+@pytest.mark.slow
+async def test_from_the_button_to_the_verified_zip_on_rabbitmq(tmp_path: Path, node_of_the_run: PrivateNode) -> None:
+    await _from_the_button_to_the_verified_zip(tmp_path, node_of_the_run.url())
+
+
+async def _from_the_button_to_the_verified_zip(tmp_path: Path, url: str | None) -> None:
     settings = a_sample(tmp_path)
     async with studio(tmp_path, url, **settings) as on:
         await on.home.worker(media_root=settings["media_root"])
@@ -114,10 +122,6 @@ async def test_from_the_button_to_the_verified_zip(kind: str, tmp_path: Path, re
             assert await screen.page.title() == "Ready, but not everything is in it · How a lighthouse works"
     assert archive.name.startswith("export_lighthouse_")
     assert (await asyncio.to_thread(call, "verify", archive)).code == 0
-
-
-def _url_of(node: PrivateNode) -> str:
-    return node.url()
 
 
 @in_a_browser
