@@ -74,7 +74,7 @@ class Reading:
         """What the export holds, or would hold if it were made now."""
         _, shown = await self.asking.export(request, export_id)
         ledger = self.asking.parts.ledger
-        if shown.known.state == "completed":
+        if shown.known.end is not None and shown.known.end.type == "export.completed":
             await self.downloads.insist_on_files(shown)
             found = await to_thread.run_sync(held, ledger, _event(shown))
         else:

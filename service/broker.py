@@ -62,7 +62,7 @@ class _Connection(RobustConnection):
     ends before its broker answered would never end.
     """
 
-    async def connect(self, timeout: float | None = None) -> None:  # type: ignore[override]
+    async def connect(self, timeout: Any = None) -> None:  # noqa: ASYNC109 - aio-pika's own
         try:
             await super().connect(timeout)
         except BaseException:

@@ -11,7 +11,7 @@ from tests.cli.command import call
 from tests.cli.conftest import Desk
 
 COMMANDS = [
-    *("plan", "run", "verify", "sweep", "demo", "worker"),
+    *("plan", "run", "verify", "sweep", "demo", "worker", "gateway"),
     *("submit", "watch", "cancel", "delete", "dead", "check", "setup-broker"),
 ]
 

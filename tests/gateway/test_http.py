@@ -162,7 +162,7 @@ async def test_a_plan_says_what_an_export_would_hold_and_changes_nothing(home: H
     plan = answer.json()
     assert plan["outcome"] == "partial"
     assert plan["counts"]["image"] == {"exported": 1, "omitted": 1, "size_bytes": 20_000}
-    assert [omitted["reason"] for omitted in plan["omissions"]] == ["source_missing"]
+    assert [omitted["reason"] for omitted in plan["omissions"]] == ["missing"]
     assert plan["tree_total"] == 5
     assert plan["archive_size_bytes"] > 5 * 20_000
     assert [entry.name for entry in home.exports.iterdir()] == [".exports"]
