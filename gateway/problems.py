@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from contracts import ErrorCode
 from contracts.faults import sentence_of
@@ -163,7 +164,14 @@ async def _on_http(request: Request, error: Any) -> Response:
     """The router's own: no such path, no such method."""
     slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-").replace("'", "")
     detail = _ROUTER.get(error.status_code, f"{error.detail}.")
-    return response(Problem(error.status_code, slug, detail, headers=error.headers), request.url.path)
+    headers = {"allow": _methods(request)} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+    return response(Problem(error.status_code, slug, detail, headers=headers), request.url.path)
+
+
+def _methods(request: Request) -> str:
+    """Of all routes with this path; Starlette names those of the first."""
+    fitting = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for route in fitting for method in getattr(route, "methods", None) or ()}))
 
 
 _ROUTER = {404: "There is nothing at this address.", 405: "This address does not take this method."}

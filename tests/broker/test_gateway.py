@@ -5,11 +5,13 @@ import io
 import time
 import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.broker.commands import make_project
 from tests.broker.node import PrivateNode
 from tests.broker.stage import Stage
 from tests.broker.workers import Gateway, Workers
@@ -85,11 +87,11 @@ async def test_a_gateway_that_is_killed_is_not_missed(
 
 
 async def test_a_broker_that_is_killed_and_loses_its_memory_takes_no_state_along(
-    stage: Stage, workers: Workers, client: httpx.AsyncClient, mortal: PrivateNode
+    media: Path, workers: Workers, client: httpx.AsyncClient, mortal: PrivateNode
 ) -> None:
-    await workers.ready(1)
+    await workers.start().ready()
     one, other = await replicas(workers)
-    export_id = await asked(client, one, stage.project(2))
+    export_id = await asked(client, one, make_project(media, 2))
     await until(client, one, export_id, "completed")
     mortal.kill()
     other.kill()

@@ -54,7 +54,8 @@ async def test_what_is_submitted_is_what_run_would_export(ran: Said, rabbit: Rab
     message = await rabbit.taken(topology.START)
     command = ExportStart.model_validate_json(message.body)
     stored = (desk.exports / ".exports" / ID / "command.json").read_text()
-    assert command.model_dump(mode="json", exclude={"project"}) == json.loads(stored)
+    about = {"project_id": "p1", "project_name": "Small"}
+    assert {**command.model_dump(mode="json", exclude={"project"}), "about": about} == json.loads(stored)
     assert command.project is not None
     assert command.project.model_dump(exclude_none=True, mode="json") == json.loads(desk.project.read_text())
 
