@@ -14,7 +14,6 @@ from cli.answer import complain
 from cli.errors import UsageError
 
 # Nothing heavy is imported here: Ctrl-C before `main` is called is a traceback, and nobody can catch it.
-_EXTRA = "worker"
 _EXIT_CODES = "exit codes: 0 complete, 1 failed, 2 usage, 3 partial or empty, 130 stopped by Ctrl-C"
 _MAX_COPIERS = 64
 _MAX_RETAIN_DAYS = 3650
@@ -28,11 +27,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _carry_out(words)
     except ModuleNotFoundError as absent:
-        if absent.name is None or absent.name.partition(".")[0] not in _NEEDED_BY_EXTRA:
+        if absent.name is None or absent.name.partition(".")[0] not in _NEEDED_BY_EXTRAS:
             raise
-        complain(
-            f"this command needs more packages: pip install 'export-service[{_EXTRA}]' (no module {absent.name!r})"
-        )
+        extra = "gateway" if {"gateway", "fetch", "--serve"} & set(words) else "worker"
+        complain(f"this command needs more packages: pip install 'export-service[{extra}]' (no module {absent.name!r})")
         return exits.USAGE
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -44,9 +42,10 @@ def _print_whatever_comes() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-_NEEDED_BY_EXTRA = {
-    "aio_pika", "aiormq", "anyio", "faststream", "isal", "pamqp", "pydantic_settings", "rich", "slugify", "uvicorn",
-    "yarl", "zipstream",
+_NEEDED_BY_EXTRAS = {
+    "aio_pika", "aiormq", "anyio", "fastapi", "faststream", "httptools", "httpx", "isal", "jwt", "pamqp", "PIL",
+    "prometheus_client", "pydantic_settings", "rich", "slugify", "starlette", "uvicorn", "uvloop", "websockets", "yarl",
+    "zipstream",
 }  # fmt: skip
 
 
@@ -94,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         ("gateway", "serve the HTTP API and the page", _add_gateway),
         ("submit", "ask the workers for an export", _add_submit),
         ("watch", "show how an export goes on, until it is over", _add_watch),
+        ("fetch", "download an export from a gateway, once it is finished", _add_fetch),
         ("cancel", "stop an export", _add_cancel),
         ("delete", "remove a finished export", _add_delete),
         ("dead", "look at messages that nobody could carry out, and decide on them", _add_dead),
@@ -200,6 +200,15 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
     _add_broker(parser)
     parser.set_defaults(command=_late("cli.watch:watch"))
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.description = "A token is taken from EXPORT_TOKEN. What broke off goes on when it is called again."
+    _add_id(parser)
+    parser.add_argument("--gateway", metavar="URL", help="EXPORT_GATEWAY_URL, or http://127.0.0.1:8080")
+    parser.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="where the ZIP goes (%(default)s)")
+    _add_json(parser)
+    parser.set_defaults(command=_late("cli.fetch:fetch"))
 
 
 def _add_cancel(parser: argparse.ArgumentParser) -> None:

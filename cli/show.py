@@ -1,13 +1,22 @@
 """What a person sees in the terminal: the bar while an export runs, and the tree, omissions and figures after it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -80,6 +89,26 @@ def progress_bar(console: Console, at_first: str = "planning") -> Iterator[Repor
                 rate=seen.rate_bytes_per_second,
                 eta=seen.eta_seconds,
             )
+
+        yield report
+
+
+DownloadReport = Callable[[str, int, int | None], None]
+"""Told what is being done, how many bytes of it are, and of how many if that is known."""
+
+
+@contextmanager
+def download_bar(console: Console) -> Iterator[DownloadReport]:
+    """A live bar where there is a terminal."""
+    columns = (
+        TextColumn("{task.description:<11}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("asking", total=None)
+
+        def report(what: str, done: int, total: int | None) -> None:
+            bar.update(task, description=what, completed=done, total=total)
 
         yield report
 

@@ -107,14 +107,13 @@ def _written(storage: Storage, event: ExportCompleted) -> ZipPlan | None:
 
 
 def _virtual(storage: Storage, folder: str) -> ZipPlan:
-    content = storage.get(f"{folder}/{MANIFEST}")
-    if content is None:
-        raise Damaged(f"{folder} has no {MANIFEST}")
+    content = b"".join(bytes(piece) for piece in storage.read(_whole(storage, f"{folder}/{MANIFEST}")))
     manifest = from_json(content)
     media, texts = (_files(manifest[key]) for key in ("files", "texts"))
     files = {**texts, **media, MANIFEST: Written(len(content), crc32(content))}
     moment = datetime.fromisoformat(manifest["requested_at"])
-    body = partial(_body, storage, folder, files, moment, content)
+    # An extent also for the manifest: the ETag tells literals from extents.
+    body = partial(_body, storage, folder, files, moment)
     return lay_out_folder(folder, moment, list(media), files, body)
 
 
@@ -122,14 +121,10 @@ def _files(listed: list[dict[str, Any]]) -> dict[str, Written]:
     return {file["name"]: Written(file["size_bytes"], int(file["crc32"], 16)) for file in listed}
 
 
-def _body(
-    storage: Storage, folder: str, files: Mapping[str, Written], moment: datetime, manifest: bytes, name: str
-) -> bytes | Extent:
-    if name == MANIFEST:
-        return manifest
+def _body(storage: Storage, folder: str, files: Mapping[str, Written], moment: datetime, name: str) -> Extent:
     extent = _whole(storage, f"{folder}/{name}")
     # Published files carry the export's moment: whoever writes to one leaves a trace.
-    if extent.size_bytes != files[name].size_bytes or extent.version.mtime_ns // 10**9 != int(moment.timestamp()):
+    if extent.size_bytes != files[name].size_bytes or extent.version.mtime_ns != int(moment.timestamp()) * 10**9:
         raise Damaged(f"{folder}/{name} was changed after it was published")
     return extent
 

@@ -68,6 +68,11 @@ class Proxy:
         """Lets so many bytes more pass from the node to clients, then resets: also in the middle of a frame."""
         self._bytes_left = bytes_from_server
 
+    @property
+    def is_to_be_cut(self) -> bool:
+        """Until it happened."""
+        return self._bytes_left is not None
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._ends.add(writer)

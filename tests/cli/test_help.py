@@ -12,7 +12,7 @@ from tests.cli.conftest import Desk
 
 COMMANDS = [
     *("plan", "run", "verify", "sweep", "demo", "worker", "gateway"),
-    *("submit", "watch", "cancel", "delete", "dead", "check", "setup-broker"),
+    *("submit", "watch", "fetch", "cancel", "delete", "dead", "check", "setup-broker"),
 ]
 
 # Stands in for an installation without the extra: what it brings cannot be imported.
@@ -22,7 +22,7 @@ from importlib.abc import MetaPathFinder
 
 class Bare(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in {"anyio", "isal", "rich", "slugify", "zipstream"}:
+        if name.partition(".")[0] in {"anyio", "httpx", "isal", "rich", "slugify", "zipstream"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Bare())
@@ -58,16 +58,19 @@ def test_a_bare_installation_has_help(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["run", "verify", "sweep", "demo"])
+@pytest.mark.parametrize("command", ["run", "verify", "sweep", "demo", "gateway", "fetch"])
 def test_a_bare_installation_says_what_a_command_needs(command: str, desk: Desk) -> None:
     words: dict[str, list[str | Path]] = {
         "run": [desk.project, "--media", desk.media, "--to", desk.exports],
         "verify": [desk.media],
         "sweep": ["--to", desk.media],
         "demo": ["--to", desk.exports],
+        "gateway": [],
+        "fetch": ["an-export"],
     }
     done = bare(command, *words[command])
     assert (done.returncode, done.stdout) == (2, "")
-    needs = "export-service: this command needs more packages: pip install 'export-service[worker]' (no module "
+    extra = "gateway" if command in {"gateway", "fetch"} else "worker"
+    needs = f"export-service: this command needs more packages: pip install 'export-service[{extra}]' (no module "
     assert done.stderr.startswith(needs)
     assert done.stderr.count("\n") == 1

@@ -30,7 +30,7 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
 
 def insist_on_problem(answer: httpx.Response, status: int, slug: str) -> Document:
     """Every error has the form of RFC 9457."""
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == status, answer.text[:1000]
     assert answer.headers["content-type"] == "application/problem+json"
     problem: Document = answer.json()
     assert problem["type"] == f"/problems/{slug}"
