@@ -6,10 +6,10 @@ STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-fast check tools bench lock contracts clean
+.PHONY: help setup demo test test-fast check tools bench bench-gateway lock contracts vendor clean
 
 help: ## List what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Make .venv with the locked packages (other targets do it when it is needed)
 
@@ -20,10 +20,10 @@ demo: $(STAMP) ## Export a sample project that is made by code, and verify the r
 NO_HANG := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 test: tools check ## Everything that must hold before a change may land
 	@echo '== pytest'
-	@$(BIN)/pytest $(NO_HANG) --doctest-modules service contracts cli demo tests
+	@$(BIN)/pytest $(NO_HANG) --doctest-modules service contracts gateway cli demo tests
 
 test-fast: $(STAMP) ## The pure tests only, in seconds
-	@$(BIN)/pytest --doctest-modules service contracts tests/core
+	@$(BIN)/pytest --doctest-modules service contracts tests/core tests/gateway/test_states.py
 
 check: $(STAMP) ## Formatting, lint, layers and types
 	@echo '== ruff format --check'
@@ -41,12 +41,18 @@ tools: ## Install the outside readers that the tests use (unzip, 7z, …), where
 bench: $(STAMP) ## Measure speed and memory against cp, cat and zip
 	@$(BIN)/python -m bench
 
+bench-gateway: $(STAMP) ## Measure a gateway with ten thousand sockets, kills, and downloads
+	@$(BIN)/python -m bench.gateway
+
 contracts: $(STAMP) ## Write anew what is made from the code: schemas, examples, AsyncAPI, OpenAPI, broker definitions, settings
 	@$(BIN)/python -m contracts.generate
 	@mkdir -p build
 	@$(BIN)/python -m service.asyncapi >build/asyncapi.yaml && mv build/asyncapi.yaml contracts/
 	@$(BIN)/python -m gateway.openapi >build/openapi.json && mv build/openapi.json contracts/
 	@$(BIN)/python -m gateway.settings >build/settings.md && mv build/settings.md docs/
+
+vendor: $(STAMP) ## Fetch the page's two libraries anew (needs npm's registry), and write their hashes
+	@$(BIN)/python -m tests.tools.vendor
 
 # A pin stays while it fits; remove a file of requirements/ first to take the newest of everything.
 COMPILE = uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q
