@@ -34,7 +34,7 @@ from tests.broker.workers import Gateway, Workers
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 _WORDS: Document = {"id": "words", "sections": [{"title": "One", "sentences": [{"text": "Only words."}]}]}
-_LIMITS: dict[str, str | int] = {
+_LIMITS: dict[str, Any] = {
     "requests_per_minute": 1_000_000,
     "exports_per_minute": 1_000_000,
     "exports_in_flight": 1_000_000,
@@ -65,14 +65,14 @@ class Crowd:
     """The clients' process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the process has no pipes")
+        self._commands, self._answers = process.stdin, process.stdout
 
     async def do(self, what: str, **about: Any) -> Any:
         """Tells it, and waits for its answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": what, **about}).encode() + b"\n")
-        line = await self._process.stdout.readline()
+        self._commands.write(json.dumps({"do": what, **about}).encode() + b"\n")
+        line = await self._answers.readline()
         if not line:
             raise Wrong(f"the crowd ended at {what}")
         answer = json.loads(line)
@@ -105,13 +105,16 @@ class Play:
     exchange: aio_pika.abc.AbstractExchange
     seq: int = 0
 
-    async def gateway(self) -> Gateway:
-        started = self.workers.start_gateway(**_LIMITS)
+    async def gateway(self, port: int | None = None) -> Gateway:
+        """Once it is ready; at this port, if another one was there before."""
+        started = self.workers.start_gateway(port, **_LIMITS)
         await started.ready()
         return started
 
     async def asked(self, gateway: Gateway, project: Document = _WORDS) -> str:
-        answer = await self.http.post(f"{gateway.url}/api/v1/projects/{project['id']}/export", json={"project": project})
+        answer = await self.http.post(
+            f"{gateway.url}/api/v1/projects/{project['id']}/export", json={"project": project}
+        )
         if answer.status_code != 202:
             raise Wrong(f"an export is refused: {answer.status_code} {answer.text[:300]}")
         export_id: str = answer.json()["export_id"]
@@ -205,11 +208,11 @@ async def _load(
     await asyncio.sleep(1)
     rss = _rss(pid) - before
     used = cpu_seconds(pid)
-    for number in range(play.sizes.events):
+    p50: list[float] = []
+    p99: list[float] = []
+    for _ in range(play.sizes.events):
         await play.progress(export_id)
         heard = await crowd.do("hear", count=play.sizes.sockets)
-        if number == 0:
-            p50, p99 = [], []
         p50.append(heard["p50"])
         p99.append(heard["p99"])
     frames = play.sizes.sockets * play.sizes.events
@@ -298,14 +301,12 @@ async def stalled(play: Play) -> Group:
             await slow.do("stall", client=0)
             for _ in range(play.sizes.burst):
                 await play.progress(other)
-            position = f"1.1.{play.seq}"
             await _settled(play, gateway, other, play.seq)
             grown = _rss(gateway.pid) - before
             conflated = await play.conflated(gateway)
             shown = await play.state(gateway, other)
             resumed = await slow.do("resume", client=0, position=shown["position"])
     gateway.kill()
-    del position
     rows = [
         ["", "found"],
         [f"p99 ms of {clients:,} sockets, all reading", f"{calm * 1000:.1f}"],
@@ -315,7 +316,7 @@ async def stalled(play: Play) -> Group:
         ["KiB of memory grown meanwhile", f"{grown / 1024:.0f}"],
     ]
     goals = [
-        Goal("a stalled reader does not move the others' p99 (×1.5, + 5 ms)", f"{calm * 1000:.1f} → {beside * 1000:.1f} ms",
+        Goal("a stalled reader moves the others' p99 by less than half, and 5 ms", f"{calm * 1000:.1f} → {beside * 1000:.1f} ms",
              beside < 1.5 * calm + 0.005),
         Goal("and holds one pending frame: the rest is replaced", f"{conflated:,} of {play.sizes.burst:,}",
              conflated > play.sizes.burst // 4),
@@ -363,7 +364,9 @@ async def reconnects(play: Play) -> Group:
         f"{play.sizes.sockets:,} reconnects with right snapshots in 20 s", f"{seconds:.1f} s, {wrong} wrong",
         seconds < 20 and not wrong,
     )  # fmt: skip
-    return Group([Sheet(f"A storm on a replica that heard nothing, over {play.sizes.exports} exports", rows)], goals=[goal])
+    return Group(
+        [Sheet(f"A storm on a replica that heard nothing, over {play.sizes.exports} exports", rows)], goals=[goal]
+    )
 
 
 # ---- kills
@@ -374,7 +377,7 @@ async def kills(play: Play) -> Group:
     [worker] = await play.workers.ready(1, **SETTINGS)
     gateway = await play.gateway()
     port = _port(gateway.url)
-    missed, slowest = 0, 0.0
+    missed, lost, slowest = 0, 0, 0.0
     async with _crowd() as crowd:
         warm = await play.asked(gateway)
         await crowd.do("open", count=play.sizes.clients, port=port, exports=[warm])
@@ -383,19 +386,18 @@ async def kills(play: Play) -> Group:
             await crowd.do("follow", export_id=export_id)
             await asyncio.sleep(random.random() * 0.06)
             gateway.kill()
-            gateway = play.workers.start_gateway(**_LIMITS | {"gateway_port": port})
+            gateway = play.workers.start_gateway(port, **_LIMITS)
             finished = await crowd.do("finish", export_id=export_id, patience_seconds=60)
             missed += finished["missed"]
-            slowest = max(slowest, finished["seconds"])
+            slowest, lost = max(slowest, finished["seconds"]), finished["lost"]
             await _again(play, f"http://127.0.0.1:{port}")
-            gateway.__dict__["_health_port"] = port
     gateway.kill()
     worker.kill()
-    kills_ = f"{play.sizes.kills} kills × {play.sizes.clients} clients"
+    kills_ = f"{play.sizes.kills} kills with {play.sizes.clients} clients"
     rows = [
         ["", "found"],
         ["ends that a client missed", str(missed)],
-        ["cut connections", f"{finished['lost']:,}"],
+        ["cut connections", f"{lost:,}"],
         ["longest s from the kill to the end at the last client", f"{slowest:.1f}"],
     ]
     return Group([Sheet(kills_, rows)], goals=[Goal(f"no end missed over {kills_}", str(missed), missed == 0)])
@@ -439,7 +441,9 @@ async def downloads(play: Play) -> Group:
     found["gateway, a ZIP that was never written"] = await _downloads(play, gateway.pid, _port(gateway.url), path)
     gateway.kill()
     rows = [["", "s/GB", "CPU s/GB", "peak MB"]]
-    rows += [[name, *(f"{figure:.2f}" for figure in figures[:2]), f"{figures[2]:.0f}"] for name, figures in found.items()]
+    rows += [
+        [name, *(f"{figure:.2f}" for figure in figures[:2]), f"{figures[2]:.0f}"] for name, figures in found.items()
+    ]
     worst = max(figures[1] for name, figures in found.items() if name.startswith("gateway"))
     goal = Goal("a download at most 0.7 CPU s/GB", f"{worst:.2f} s", worst <= 0.7)
     return Group([Sheet("Downloads of 1 GB", rows)], goals=[goal])

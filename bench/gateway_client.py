@@ -33,10 +33,13 @@ class Client(WSListener):
         self.seen: dict[str, str] = dict.fromkeys(exports, "")
         """Positions by export; nothing was seen of the empty ones."""
         self.states = 0
+        self.connected = 0
+        """So often, so far."""
         self.transport: WSTransport | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        self.connected += 1
         exports = [{"id": export_id, "at": at} for export_id, at in self.seen.items()]
         self.say(type="hello", acks=self.crowd.acks, exports=exports)
 
@@ -131,10 +134,11 @@ class Crowd:
         await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
 
     async def _connect(self, client: Client) -> None:
-        while True:
+        before = client.connected
+        while client.connected == before:  # picows may return without having been answered, while a server starts
             with suppress(OSError, WSError, TimeoutError):
                 await ws_connect(lambda: client, f"ws://127.0.0.1:{client.port}/api/v1/ws")
-                return
+                continue
             await asyncio.sleep(random.random() * _BACK_WITHIN_SECONDS)
 
     def lost(self, client: Client) -> None:
@@ -142,7 +146,11 @@ class Crowd:
         if self.comes_back:
             task = asyncio.get_running_loop().create_task(self._return(client))
             self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
+            task.add_done_callback(self._returned)
+
+    def _returned(self, task: "asyncio.Task[None]") -> None:
+        self._returning.discard(task)
+        task.result()  # else one that cannot return would be missed in silence
 
     async def _return(self, client: Client) -> None:
         await asyncio.sleep(random.random() * _BACK_WITHIN_SECONDS)

@@ -144,10 +144,10 @@ class Workers:
         self.started.append(worker)
         return worker
 
-    def start_gateway(self, **settings: str | int) -> Gateway:
-        """A new replica, that lets everybody do everything."""
+    def start_gateway(self, port: int | None = None, **settings: str | int) -> Gateway:
+        """A new replica, that lets everybody do everything; on a free port, unless it succeeds another one."""
         name = f"g{len(self.started) + 1}"
-        [port] = free_ports(1)
+        port = port or free_ports(1)[0]
         ours: dict[str, str | int] = {
             "broker_url": self.node.url(GATEWAY_USER),
             "media_root": str(self.media_root),

@@ -238,6 +238,24 @@ async def test_a_download_that_is_cut_again_and_again_is_the_same_file(
     assert digest.digest() == whole.digest()
 
 
+@pytest.mark.slow
+async def test_more_than_four_gibibytes_are_told_and_sent_exactly(home: House, pair: tuple[Replica, Replica]) -> None:
+    size = 2**32 + 5_000_000
+    shown = await made(home, pair[0], home.project(1, big=[size]))
+    told = [(await replica.http.head(download(shown))).headers for replica in pair]
+    length = int(told[0]["content-length"])
+    assert length > size
+    assert told[0]["etag"] == told[1]["etag"]
+    parts = []
+    for replica in pair:
+        answer = await replica.http.get(download(shown), headers={"range": f"bytes={length - 3_000_000}-"})
+        assert (answer.status_code, len(answer.content)) == (206, 3_000_000)
+        parts.append(answer.content)
+    assert parts[0] == parts[1]
+    assert parts[0].endswith(b"PK\x05\x06" + parts[0][-18:])  # the end of the directory, without a comment
+    assert b"PK\x06\x06" in parts[0][-200:]  # with a ZIP64 record before it
+
+
 # ---- thumbnails
 
 

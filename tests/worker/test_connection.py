@@ -1,15 +1,18 @@
 """A connection comes and goes; exports do not go with it, and what is not taken is noticed."""
 
+import asyncio
 import time
 
 import anyio
 import pytest
 from aio_pika import RobustQueue
+from pydantic import SecretStr
 
 from contracts import topology
 from demo.broker import Broker
 from service.app import Worker
-from service.broker import _is_consumer, _queue
+from service.broker import _is_consumer, _queue, connections
+from service.settings import BrokerSettings
 from tests.worker.stand import Brake, Stand, only_embedded, until
 
 
@@ -187,3 +190,25 @@ async def test_a_pause_takes_the_consumers_away_and_a_resume_brings_them_back(st
         assert _is_consumer(start)
         assert await consumers() == 1
         assert _queue(start) is not None
+
+
+async def test_who_gives_up_while_a_broker_does_not_answer_leaves_no_connection() -> None:
+    """It takes connections and says nothing: aio-pika would go on to wait in a task that takes no cancellation."""
+    ended = anyio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    before = asyncio.all_tasks()
+    publishing, _ = connections(BrokerSettings(broker_url=SecretStr(f"amqp://guest:guest@127.0.0.1:{port}/")))
+    with anyio.move_on_after(0.3):
+        await publishing.start()
+    with anyio.fail_after(5):
+        await ended.wait()
+    server.close()
+    await until(lambda: asyncio.all_tasks() <= before)
