@@ -239,7 +239,10 @@ async def test_a_download_that_is_cut_again_and_again_is_the_same_file(
 
 
 @pytest.mark.slow
-async def test_more_than_four_gibibytes_are_told_and_sent_exactly(home: House, pair: tuple[Replica, Replica]) -> None:
+async def test_more_than_four_gibibytes_are_told_and_sent_exactly(
+    home: House, pair: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.gateway.replicas.PATIENCE_SECONDS", 120)
     size = 2**32 + 5_000_000
     shown = await made(home, pair[0], home.project(1, big=[size]))
     told = [(await replica.http.head(download(shown))).headers for replica in pair]
