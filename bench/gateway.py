@@ -479,8 +479,8 @@ def _taken(port: int, path: str) -> int:
 _PARTS = {"sockets": sockets, "stalled": stalled, "reconnects": reconnects, "kills": kills, "downloads": downloads}
 
 
-async def measured(place: Path, sizes: Sizes, names: Sequence[str]) -> list[str]:
-    """Lines of Markdown."""
+async def measured(place: Path, sizes: Sizes, names: Sequence[str]) -> list[Group]:
+    """A group for each name. Raises RabbitMissing where there is none."""
     groups = []
     async with open_scene(place) as scene, httpx.AsyncClient(timeout=60) as http:
         connection = await aio_pika.connect(scene.node.url())
@@ -489,12 +489,8 @@ async def measured(place: Path, sizes: Sizes, names: Sequence[str]) -> list[str]
             for name in names:
                 (place / f"{name}-media").mkdir()
                 async with scene.crew(name, place / f"{name}-media") as workers:
-                    group = await _PARTS[name](Play(scene, sizes, workers, http, exchange))
-                    for line in group.lines():
-                        print(line, flush=True)
-                    groups.append(group)
-    lines = [line for group in groups for line in group.lines()]
-    return [*lines, *goal_lines([goal for group in groups for goal in group.goals])]
+                    groups.append(await _PARTS[name](Play(scene, sizes, workers, http, exchange)))
+    return groups
 
 
 def main() -> None:
@@ -509,7 +505,9 @@ def main() -> None:
         parser.error("--write keeps figures of all parts in full")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         head = ["`python -m bench.gateway`, on", "", *machine(Path(name))[:2], ""]
-        lines = [*head, *asyncio.run(measured(Path(name), QUICK if args.quick else FULL, args.parts or [*_PARTS]))]
+        groups = asyncio.run(measured(Path(name), QUICK if args.quick else FULL, args.parts or [*_PARTS]))
+    goals = goal_lines([goal for group in groups for goal in group.goals])
+    lines = [*head, *(line for group in groups for line in group.lines()), *goals]
     print(*lines, sep="\n")
     if args.write:
         rewrite(DOCUMENT, BEGIN_GATEWAY, lines)

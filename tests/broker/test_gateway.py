@@ -5,12 +5,14 @@ import io
 import time
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from bench.gateway import QUICK, measured
 from tests.broker.commands import make_project
 from tests.broker.node import PrivateNode
 from tests.broker.stage import Stage
@@ -108,6 +110,12 @@ async def _without_broker(workers: Workers) -> list[Gateway]:
     gateway = workers.start_gateway(confirm_seconds=1)
     await gateway.ready()
     return [gateway]
+
+
+async def test_no_kill_makes_a_crowd_of_pages_miss_an_end(tmp_path: Path) -> None:
+    """`make bench-gateway` kills two hundred times."""
+    [found] = await measured(tmp_path, replace(QUICK, kills=4), ["kills"])
+    assert all(goal.is_met for goal in found.goals), found
 
 
 async def test_who_is_told_to_stop_ends_in_its_time(stage: Stage, workers: Workers, client: httpx.AsyncClient) -> None:
