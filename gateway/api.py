@@ -176,7 +176,9 @@ class ExportPlan(Answer):
     files_total: Count
     size_bytes: Bytes
     archive_size_bytes: Bytes | None
-    """Exactly, as a ZIP; nothing for a finished folder that has none beside it."""
+    """Exactly, as a ZIP, whether one was written or not; nothing where files were changed since."""
+    archive_crc32: str | None
+    """Of that ZIP, in eight hexadecimal digits; nothing before the export is finished."""
     counts: dict[Kind, PlannedCounts]
     tree: list[PlannedFile]
     """The first files, in story order."""

@@ -54,6 +54,13 @@ class Downloads:
             return _Sending(self._parts, self._limiter, _headers(archive, part), part, first, pieces)
         raise _damaged()
 
+    async def laid_out(self, shown: Snapshot) -> ZipPlan | None:
+        """The ZIP of a completed export; nothing where its files were changed. Raises Trouble."""
+        try:
+            return (await self._published.archive(shown)).plan
+        except Damaged:
+            return None
+
     async def insist_on_files(self, shown: Snapshot) -> None:
         """Also that they were not taken away since the state was heard of."""
         known, export_id = shown.known, shown.head.export_id

@@ -17,6 +17,7 @@ from service.packing import archive_size_bytes
 from service.plan import plan_export
 from service.settle import settle
 from service.storage.port import Storage
+from service.streaming_zip import ZipPlan
 from service.survey import insist_on_one, look_at, source_of
 
 FILES_SHOWN = 2000
@@ -58,6 +59,7 @@ def _shown(plan: Plan) -> ExportPlan:
         files_total=len(plan.copies),
         size_bytes=plan.size_bytes,
         archive_size_bytes=archive_size_bytes(plan),
+        archive_crc32=None,
         counts={
             kind: PlannedCounts(exported=exported[kind], omitted=omitted[kind], size_bytes=sizes[kind]) for kind in Kind
         },
@@ -84,16 +86,16 @@ def _file(name: str, size_bytes: int, seq: int, kind: Kind, texts: list[tuple[st
 # ---- what is there
 
 
-def held(ledger: Ledger, event: ExportCompleted) -> ExportPlan | None:
+def held(ledger: Ledger, event: ExportCompleted, archive: ZipPlan | None) -> ExportPlan | None:
     """What a finished export holds, by its own manifest; nothing where that is gone."""
     content = ledger.storage.get(f"{event.folder.name}/{MANIFEST}")
     command = ledger.command(event.export_id)
     if content is None or command is None or command.project is None:
         return None
-    return _held(from_json(content), command.project, event)
+    return _held(from_json(content), command.project, event, archive)
 
 
-def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted) -> ExportPlan:
+def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, archive: ZipPlan | None) -> ExportPlan:
     files = manifest["files"]
     texts = _texts(project)
     return ExportPlan(
@@ -103,7 +105,8 @@ def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted) ->
         archive=Archive.NONE if event.archive is None else Archive.ZIP,
         files_total=len(files),
         size_bytes=sum(file["size_bytes"] for file in files),
-        archive_size_bytes=None if event.archive is None else event.archive.size_bytes,
+        archive_size_bytes=None if archive is None else archive.size_bytes,
+        archive_crc32=None if archive is None else f"{archive.crc32:08x}",
         counts={kind: _counted(kind, files, event) for kind in Kind},
         tree=[
             _file(file["name"], file["size_bytes"], file["seq"], Kind(file["kind"]), texts)

@@ -76,7 +76,7 @@ class Reading:
         ledger = self.asking.parts.ledger
         if shown.known.end is not None and shown.known.end.type == "export.completed":
             await self.downloads.insist_on_files(shown)
-            found = await to_thread.run_sync(held, ledger, _event(shown))
+            found = await to_thread.run_sync(held, ledger, _event(shown), await self.downloads.laid_out(shown))
         else:
             command = await to_thread.run_sync(ledger.command, export_id)
             if command is None or command.project is None:

@@ -103,7 +103,8 @@ function Running({ state: stage, percent, files, bytes: moved, by_kind, rate_byt
 }
 
 function Ended({ state: end, result, links, ...shown }) {
-  const { outcome, error, folder, omissions_total, expires_at, archive } = result;
+  const { outcome, error, folder, omissions_total, expires_at } = result;
+  const { archive_size_bytes: size, archive_crc32: sum32 } = state.plan ?? {};
   const tone = { complete: "good", partial: "notice", empty: "notice" }[outcome] ?? (end === "failed" ? "bad" : "");
   return html`<section class=${`card ${tone}`}><h1>${headline({ state: end, result })}</h1>
     ${error && html`<p><strong>${error.title}.</strong> ${error.detail}</p>
@@ -112,7 +113,7 @@ function Ended({ state: end, result, links, ...shown }) {
     <div class="actions">${links.download && html`<a class="button main big" href=${links.download} download>Download ZIP</a>
       <button onClick=${copy}>${state.copied ? "Link copied" : "Copy link"}</button>`}
       <button disabled=${state.busy} onClick=${begin}>Export again</button></div>
-    ${archive && html`<p class="quiet">${bytes(archive.size_bytes)}, CRC-32 <span class="mono">${archive.crc32.toString(16).padStart(8, "0")}</span></p>`}</section>`;
+    ${links.download && sum32 && html`<p class="quiet">ZIP: ${bytes(size)}, CRC-32 <span class="mono">${sum32}</span></p>`}</section>`;
 }
 
 // ---- what is in it, and what is not

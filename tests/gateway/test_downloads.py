@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -64,6 +65,10 @@ async def test_a_zip_that_was_never_written_is_the_one_that_would_have_been(
     virtual = await other.http.get(download(shown))
     assert (virtual.content, virtual.headers["etag"]) == (written.content, written.headers["etag"])
     assert zipfile.ZipFile(io.BytesIO(virtual.content)).testzip() is None
+    for replica in pair:
+        plan = (await replica.http.get(f"/api/v1/exports/{shown['export_id']}/plan")).json()
+        assert plan["archive_size_bytes"] == len(virtual.content)
+        assert plan["archive_crc32"] == f"{zlib.crc32(virtual.content):08x}"
 
 
 async def test_every_range_of_it_is_the_same_from_every_replica(home: House, pair: tuple[Replica, Replica]) -> None:
@@ -113,6 +118,8 @@ async def test_a_file_that_was_changed_is_never_sent(home: House, pair: tuple[Re
     victim.write_bytes(os.urandom(victim.stat().st_size))
     for replica in (other, one):
         insist_on_problem(await replica.http.get(download(shown)), 409, "export-changed")
+    plan = (await other.http.get(f"/api/v1/exports/{shown['export_id']}/plan")).json()
+    assert (plan["archive_size_bytes"], plan["archive_crc32"]) == (None, None)
     victim.unlink()
     insist_on_problem(await other.http.get(download(shown)), 409, "export-changed")
 
