@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -386,6 +387,23 @@ async def test_without_tokens_only_names_of_this_machine_are_answered(small: Rep
     answer = await small.http.get("/api/v1/projects/story/exports", headers={"host": "evil.example"})
     insist_on_problem(answer, 403, "origin-refused")
     assert (await small.http.get("/", headers={"host": f"localhost:{small.port}"})).status_code == 200
+
+
+async def test_who_asks_for_a_stream_and_goes_at_once_has_none_open(home: House) -> None:
+    replica = await home.replica(sockets_per_subject=5)
+    export_id = await asked(replica, home.project())
+    path = f"/api/v1/exports/{export_id}/events"
+    for _ in range(40):
+        _, writer = await asyncio.open_connection("127.0.0.1", replica.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        await asyncio.sleep(0.001)
+        writer.transport.abort()
+    await asyncio.sleep(0.2)
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            answer = await stack.enter_async_context(replica.http.stream("GET", path))
+            assert answer.status_code == 200
+        insist_on_problem(await replica.http.get(path), 429, "too-many-requests")
 
 
 # ---- for operators
