@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 from tests.broker.commands import Document
 from tests.broker.proxy import Proxy
@@ -39,7 +39,7 @@ async def end_of(replica: Replica, export_id: str) -> Document:
                         seen = shown["position"]
                         if shown["result"] is not None:
                             return shown
-            except (ConnectionClosed, OSError, EOFError, TimeoutError):
+            except (WebSocketException, OSError, EOFError):
                 await asyncio.sleep(0.02)
 
 
