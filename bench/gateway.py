@@ -12,10 +12,11 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -180,8 +181,9 @@ async def sockets(play: Play) -> Group:
     for name, acks in (("gateway", False), ("gateway, paced by acks", True)):
         gateway = await play.gateway()
         export_id = await play.asked(gateway)
+        server = Server(name, gateway.pid, _port(gateway.url), partial(play.progress, export_id))
         async with _crowd() as crowd:
-            loads.append(await _load(play, crowd, name, gateway.pid, _port(gateway.url), export_id, acks))
+            loads.append(await _load(play.sizes, crowd, server, export_id, acks=acks))
         gateway.kill()
     loads.append(await _rival_load(play))
     rows = [["", "KiB RSS a socket", "s to open all", "µs CPU a frame", "p50 ms", "p99 ms"]]
@@ -200,25 +202,32 @@ def _port(url: str) -> int:
     return int(url.rsplit(":", 1)[1])
 
 
-async def _load(
-    play: Play, crowd: Crowd, name: str, pid: int, port: int, export_id: str, acks: bool
-) -> Load:  # fmt: skip
-    before = _rss(pid)
-    opened = await crowd.do("open", count=play.sizes.sockets, port=port, exports=[export_id], acks=acks)
+@dataclass(frozen=True)
+class Server:
+    """One that sockets are opened at; `tell` makes it send a state to those who follow the export."""
+
+    name: str
+    pid: int
+    port: int
+    tell: Callable[[], Awaitable[None]]
+
+
+async def _load(sizes: Sizes, crowd: Crowd, server: Server, export_id: str, *, acks: bool = False) -> Load:
+    before = _rss(server.pid)
+    opened = await crowd.do("open", count=sizes.sockets, port=server.port, exports=[export_id], acks=acks)
     await asyncio.sleep(1)
-    rss = _rss(pid) - before
-    used = cpu_seconds(pid)
+    rss = _rss(server.pid) - before
+    used = cpu_seconds(server.pid)
     p50: list[float] = []
     p99: list[float] = []
-    for _ in range(play.sizes.events):
-        await play.progress(export_id)
-        heard = await crowd.do("hear", count=play.sizes.sockets)
+    for _ in range(sizes.events):
+        await server.tell()
+        heard = await crowd.do("hear", count=sizes.sockets)
         p50.append(heard["p50"])
         p99.append(heard["p99"])
-    frames = play.sizes.sockets * play.sizes.events
-    cpu = (cpu_seconds(pid) - used) / frames
+    cpu = (cpu_seconds(server.pid) - used) / (sizes.sockets * sizes.events)
     await crowd.do("close")
-    return Load(name, rss / play.sizes.sockets / 1024, opened["seconds"], cpu * 1e6, _median(p50), _median(p99))
+    return Load(server.name, rss / sizes.sockets / 1024, opened["seconds"], cpu * 1e6, _median(p50), _median(p99))
 
 
 def _median(values: Sequence[float]) -> float:
@@ -262,23 +271,14 @@ async def _rival_load(play: Play) -> Load:
 
     async with _rival() as (pid, url), _crowd() as crowd:
 
-        async def event(_: str) -> None:
+        async def event() -> None:
             shown["rate_bytes_per_second"] = int(time.monotonic() * 1e6)
             frame = json.dumps({"type": "state", "export": shown}, separators=(",", ":"))
             await play.http.post(f"{url}/event", content=frame)
 
-        await event("")
-        # The crowd counts what is there at first, too, for an age: it is heard and forgotten.
-        twin = _Posting(play.sizes, event)
-        return await _load(twin, crowd, "rival: FastAPI, a loop", pid, _port(url), export_id, acks=False)  # type: ignore[arg-type]
-
-
-@dataclass
-class _Posting:
-    """Like a play, for who is told otherwise."""
-
-    sizes: Sizes
-    progress: Any
+        await event()
+        server = Server("rival: FastAPI, a loop", pid, _port(url), event)
+        return await _load(play.sizes, crowd, server, export_id)
 
 
 # ---- who reads slowly
