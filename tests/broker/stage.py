@@ -59,7 +59,8 @@ class Stage:
         ends = [await self.listener.terminal(message["export_id"], 60) for message in messages]
         assert [end.key for end in ends] == [as_] * len(messages), [end.body for end in ends]
         for message in messages:
-            assert await self.judged(message) == []
+            found = await self.judged(message)
+            assert found == [], found
         return ends
 
     async def judged(self, message: Document) -> list[str]:
