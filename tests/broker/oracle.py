@@ -19,7 +19,7 @@ from tests.broker.listener import PROGRESS, TERMINALS, Event
 
 REASONS = {"pending", "generating", "failed", "missing", "unreadable", "stale", "excluded", "in_section_audio"}
 READ_BYTES = 1 << 20
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 20.0  # a shared disk may stall for seconds
 PAUSE_SECONDS = 0.1
 
 
