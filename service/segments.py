@@ -1,7 +1,7 @@
 """What a file consists of before it is bytes: literals, and extents of files that exist. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -15,13 +15,17 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The bytes `start` up to `stop` of the file `key` beneath `root`, as of `version`."""
+    """The bytes `start` up to `stop` of the file `key` beneath `root`, as of `version`.
+
+    `crc32` is theirs, where it is known: then a store need not read them. It is no part of which bytes are meant.
+    """
 
     root: str
     key: str
     start: int
     stop: int
     version: Version
+    crc32: int | None = field(default=None, repr=False, compare=False)
 
     @property
     def size_bytes(self) -> int:

@@ -11,6 +11,10 @@ _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 _MAX_LINKS = 40  # path_resolution(7)
+_FICLONE = 0x40049409  # _IOW(0x94, 9, int), include/uapi/linux/fs.h; fcntl.FICLONE is Python 3.14's
+_SYNC_FILE_RANGE_WRITE = 2
+_STATFS_BYTES_AT_MOST = 256
+_off_t = ctypes.c_int64
 
 
 class _OpenHow(ctypes.Structure):
@@ -34,11 +38,11 @@ class Disk:
         descriptor = _libc_syscall(_OPENAT2, root, name, ctypes.byref(how), ctypes.sizeof(how))
         if descriptor >= 0:
             return int(descriptor)
-        fault = ctypes.get_errno()
+        fault = _last_fault()
         # An old kernel; a container's seccomp profile; a `..` in a link while anything on this host was renamed.
-        if fault in {errno.ENOSYS, errno.EPERM, errno.EAGAIN}:
+        if fault.errno in {errno.ENOSYS, errno.EPERM, errno.EAGAIN}:
             return _walk_beneath(root, key, flags)
-        raise OSError(fault, os.strerror(fault))
+        raise fault
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
@@ -54,6 +58,41 @@ class Disk:
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         return os.write(descriptor, data)
+
+    def seek(self, descriptor: int, offset: int) -> None:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+
+    def clone(self, source: int, target: int) -> None:
+        """Makes the whole of `target` share the blocks of `source` (ioctl_ficlone(2)), where the file system can."""
+        fcntl.ioctl(target, _FICLONE, source)
+
+    def copy_range(self, source: int, target: int, count: int, offset: int) -> int:
+        """copy_file_range(2): from `offset` of the source to the target's position, which moves on.
+
+        Shares blocks where the file system can and both ends are aligned; on a network file system the server copies.
+        """
+        return os.copy_file_range(source, target, count, offset)
+
+    def send_file(self, source: int, target: int, count: int, offset: int) -> int:
+        """sendfile(2): the same within the kernel's memory, between any two file systems."""
+        return os.sendfile(target, source, offset, count)
+
+    def allocate(self, descriptor: int, size_bytes: int) -> None:
+        """fallocate(2), and not posix_fallocate(3), which writes every block where the file system cannot."""
+        if _LIBC.fallocate(descriptor, 0, _off_t(0), _off_t(size_bytes)):
+            raise _last_fault()
+
+    def start_writeback(self, descriptor: int) -> None:
+        """Asks for the file's bytes to be written to the disk and does not wait (sync_file_range(2)). A hint."""
+        if _LIBC.sync_file_range(descriptor, _off_t(0), _off_t(0), _SYNC_FILE_RANGE_WRITE):
+            raise _last_fault()
+
+    def file_system(self, descriptor: int) -> int:
+        """Its magic number (fstatfs(2)): the first member of the structure, on every architecture."""
+        figures = ctypes.create_string_buffer(_STATFS_BYTES_AT_MOST)
+        if _LIBC.fstatfs(descriptor, figures):
+            raise _last_fault()
+        return ctypes.c_long.from_buffer(figures).value & 0xFFFF_FFFF
 
     def fsync(self, descriptor: int) -> None:
         os.fsync(descriptor)
@@ -96,6 +135,11 @@ def _libc_syscall(*arguments: object) -> int:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _last_fault() -> OSError:
+    fault = ctypes.get_errno()
+    return OSError(fault, os.strerror(fault))
 
 
 def _checked(key: str) -> bytes:

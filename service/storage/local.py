@@ -5,7 +5,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from isal.isal_zlib import crc32
@@ -29,8 +29,15 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class LocalStorage(Roots):
     """Directories as roots. `exports` is written to, all others are only ever read."""
 
-    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk | None = None, scope: str = "") -> None:
-        super().__init__(sources, exports, disk or Disk(), scope)
+    def __init__(
+        self,
+        sources: Mapping[str, Path],
+        exports: Path,
+        disk: Disk | None = None,
+        scope: str = "",
+        trusted: Collection[str] = (),
+    ) -> None:
+        super().__init__(sources, exports, disk or Disk(), scope, trusted)
         self._exports = str(exports.absolute())
 
     def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:
@@ -172,6 +179,11 @@ class LocalStorage(Roots):
             except FileNotFoundError:
                 return False
 
+    def start_writeback(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            with contextlib.suppress(OSError):
+                self._with_opened(self._path(key), self._disk.start_writeback)
+
     def make_durable(self, key: str) -> None:
         path = self._path(key)
         with _as_trouble(key):
@@ -185,9 +197,12 @@ class LocalStorage(Roots):
                 raise
 
     def _sync(self, path: str) -> None:
+        self._with_opened(path, self._disk.fsync)
+
+    def _with_opened(self, path: str, act: Callable[[int], None]) -> None:
         descriptor = self._disk.open(path, os.O_RDONLY)
         try:
-            self._disk.fsync(descriptor)
+            act(descriptor)
         finally:
             self._disk.close(descriptor)
 

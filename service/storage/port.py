@@ -4,7 +4,7 @@ Every verb is synchronous and meant to be called from a thread: one hop then car
 (docs/decisions/0002). Keys are relative to the exports root, with `/` between their parts.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from service.model import Written
@@ -12,7 +12,7 @@ from service.references import Source
 from service.segments import Extent, Segment, Version
 
 Watch = Callable[[int], None]
-"""Told how many bytes were just moved; may raise to stop the moving."""
+"""Told how many bytes were just moved, by any thread that moves some; may raise to stop the moving."""
 
 
 DRAFT = ".new"
@@ -52,6 +52,10 @@ class Storage(Protocol):
     def scope(self) -> str:
         """What every reference must lie beneath, a template; empty when a project may name any file."""
 
+    @property
+    def trusted(self) -> Collection[str]:
+        """The roots of which a project's own CRC-32s are believed, so that files need not be read."""
+
     # ---- sources
 
     def check_roots(self) -> None:
@@ -72,7 +76,12 @@ class Storage(Protocol):
     # ---- exports
 
     def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:
-        """Makes the file of those bytes, whole or not at all; `moment_ns` becomes its modification time."""
+        """Makes the file of those bytes, whole or not at all; `moment_ns` becomes its modification time.
+
+        Every byte that is exported is moved by this. How, is the store's own affair: by sharing blocks, within the
+        kernel, or through memory; the bytes of an extent whose CRC-32 is known need not be read.
+        Raises SourceMissing and SourceUnreadable as `read` does.
+        """
 
     def create(self, key: str, body: bytes) -> bool:
         """Makes the file durably unless there is one; whether this call made it. The first wins, whole."""
@@ -97,6 +106,9 @@ class Storage(Protocol):
 
     def link(self, key: str, target: str) -> bool:
         """Gives a finished file a second name; false when it is not there or the name is taken."""
+
+    def start_writeback(self, keys: Iterable[str]) -> None:
+        """A hint: these files will have to become durable soon. Does not wait, and says nothing of what went wrong."""
 
     def make_durable(self, key: str) -> None:
         """A file's or directory's content survives a loss of power. On failure the file is discarded."""

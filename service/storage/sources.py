@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -41,8 +41,11 @@ _OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 class Roots:
     """Directories that are only ever read; also the exports root, for the archive."""
 
-    def __init__(self, sources: Mapping[str, Path], exports: Path, disk: Disk, scope: str = "") -> None:
+    def __init__(
+        self, sources: Mapping[str, Path], exports: Path, disk: Disk, scope: str = "", trusted: Collection[str] = ()
+    ) -> None:
         self.scope = scope
+        self.trusted = frozenset(trusted)
         self._disk = disk
         self._paths = {name: str(path.absolute()) for name, path in sources.items()}
         self._readable = {**self._paths, EXPORTS: str(exports.absolute())}
