@@ -1,7 +1,7 @@
 """What a file consists of before it is bytes: literals, and extents of files that exist. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
@@ -34,6 +34,9 @@ class Extent:
 
 Segment = bytes | Extent
 
+BLOCK_BYTES = 4096
+"""What file systems share, and what a page holds."""
+
 
 def length(segment: Segment) -> int:
     """Bytes in it.
@@ -61,3 +64,31 @@ def cut(segment: Segment, start: int, stop: int) -> Segment:
     if isinstance(segment, bytes):
         return segment[start:stop]
     return Extent(segment.root, segment.key, segment.start + start, segment.start + stop, segment.version)
+
+
+def known(extent: Extent, crc32: int) -> Extent:
+    """The same extent, with the CRC-32 of its bytes."""
+    return replace(extent, crc32=crc32)
+
+
+def split(segments: Iterable[Segment], size_bytes: int, count: int) -> Iterator[tuple[int, list[Segment]]]:
+    """About equal parts of a file of `size_bytes`, each with where it begins: at a block, for none shares a page.
+
+    >>> [(start, total(part)) for start, part in split([bytes(5000), bytes(7000)], 12000, 2)]
+    [(0, 4096), (4096, 7904)]
+    """
+    bounds = sorted({size_bytes * number // count // BLOCK_BYTES * BLOCK_BYTES for number in range(1, count)} - {0})
+    start = position = 0
+    part: list[Segment] = []
+    for segment in segments:
+        taken = 0
+        while bounds and position + length(segment) - taken > bounds[0]:
+            part.append(cut(segment, taken, taken + bounds[0] - position))
+            taken += bounds[0] - position
+            yield start, part
+            start = position = bounds.pop(0)
+            part = []
+        if taken < length(segment):
+            part.append(cut(segment, taken, length(segment)) if taken else segment)
+            position += length(segment) - taken
+    yield start, part

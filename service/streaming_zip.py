@@ -13,12 +13,10 @@ from zipfile import ZIP64_LIMIT
 from isal.isal_zlib import crc32, crc32_combine
 from zipstream import ZipStream, ZipStreamInfo
 
-from service.segments import Extent, Segment, cut, length
+from service.segments import BLOCK_BYTES, Extent, Segment, cut, known, length
 
 ALIGNED_FROM_BYTES = 64 * 1024
 """Bodies of this size and more start on a block of the archive, so that it can share a file's blocks (reflink)."""
-
-BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ class _Layout(ZipStream):
             yield literal, crc32(literal)
         if info.file_size:
             self._pos += info.file_size
-            yield entry.body, entry.crc32
+            yield known(entry.body, entry.crc32) if isinstance(entry.body, Extent) else entry.body, entry.crc32
         self._filelist.append(info)
 
     def _info(self, entry: Entry) -> ZipStreamInfo:

@@ -8,14 +8,13 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from isal.isal_zlib import crc32
-
 from contracts import ErrorCode
 from service.errors import Trouble
 from service.model import Written
 from service.references import EXPORTS
 from service.segments import Segment, Version
 from service.storage.disk import Disk
+from service.storage.filling import NO_SPACE, Filler
 from service.storage.locks import hold
 from service.storage.port import DRAFT, Hold, Watch
 from service.storage.sources import CHUNK_BYTES, NO_SUCH_FILE, STORE_IS_AWAY, Roots, version_of
@@ -23,7 +22,9 @@ from service.storage.sources import CHUNK_BYTES, NO_SUCH_FILE, STORE_IS_AWAY, Ro
 _PART = ".part"
 # A directory that is not empty: ENOTEMPTY, on XFS EEXIST; a file in the place of a directory: ENOTDIR.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SOON_FROM_BYTES = 1024 * 1024
+"""The disk begins with so large a file while the next ones are copied; smaller ones are had in fewer, larger pieces
+when all are there (python -m bench constants)."""
 
 
 class LocalStorage(Roots):
@@ -39,37 +40,30 @@ class LocalStorage(Roots):
     ) -> None:
         super().__init__(sources, exports, disk or Disk(), scope, trusted)
         self._exports = str(exports.absolute())
+        self._filler = Filler(self._disk, self)
 
     def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:
         part = self._path(key + _PART)
         with _as_trouble(key):
-            descriptor = self._disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
+            descriptor = self._disk.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
-                written = self._pour(descriptor, segments, watch, key)
-                with _as_trouble(key):
+                try:
+                    written = self._filler.fill(part, descriptor, segments, watch)
                     self._disk.set_times(descriptor, moment_ns)
-            finally:
-                with _as_trouble(key):
+                    if written.size_bytes >= _SOON_FROM_BYTES:
+                        self._hint(descriptor)
+                finally:
                     self._disk.close(descriptor)
-            with _as_trouble(key):
                 self._disk.rename(part, self._path(key))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._disk.unlink(part)
-            raise
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self._disk.unlink(part)
+                raise
         return written
 
-    def _pour(self, descriptor: int, segments: Iterable[Segment], watch: Watch, key: str) -> Written:
-        size, checksum = 0, 0
-        for segment in segments:
-            for piece in [memoryview(segment)] if isinstance(segment, bytes) else self.read(segment):
-                checksum = crc32(piece, checksum)
-                with _as_trouble(key):
-                    self._write_all(descriptor, piece)
-                size += len(piece)
-                watch(len(piece))
-        return Written(size, checksum)
+    def _hint(self, descriptor: int) -> None:
+        with contextlib.suppress(OSError):  # the fsync will tell
+            self._disk.start_writeback(descriptor)
 
     def _write_all(self, descriptor: int, data: bytes | memoryview) -> None:
         rest = memoryview(data)
@@ -182,7 +176,7 @@ class LocalStorage(Roots):
     def start_writeback(self, keys: Iterable[str]) -> None:
         for key in keys:
             with contextlib.suppress(OSError):
-                self._with_opened(self._path(key), self._disk.start_writeback)
+                self._with_opened(self._path(key), self._hint)
 
     def make_durable(self, key: str) -> None:
         path = self._path(key)
@@ -291,6 +285,6 @@ def _as_trouble(key: str) -> Iterator[None]:
 
 
 def _code(fault: OSError) -> ErrorCode:
-    if fault.errno in _NO_SPACE:
+    if fault.errno in NO_SPACE:
         return ErrorCode.NO_SPACE
     return ErrorCode.STORAGE_UNAVAILABLE if fault.errno in STORE_IS_AWAY else ErrorCode.IO_ERROR

@@ -91,60 +91,75 @@ class Roots:
             raise _unavailable(f'the {name} root "{path}" is not the one it was')
 
     def look(self, source: Source) -> Version:
-        with self._opened_source(source) as descriptor:
-            return self._version(descriptor)
+        with self._opened_source(source) as (_, version):
+            return version
 
     @contextlib.contextmanager
-    def _opened_source(self, source: Source) -> Iterator[int]:
+    def _opened_source(self, source: Source) -> Iterator[tuple[int, Version]]:
         root = self._root(source.root)
         with _as_source_fault():
             descriptor = self._disk.open_beneath(root, source.key)
         try:
             with _as_source_fault():
-                mode = self._disk.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
+                status = self._disk.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise SourceUnreadable("is not a regular file")
-            yield descriptor
+            yield descriptor, version_of(status)
         finally:
             self._let_go(descriptor)
-
-    def _version(self, descriptor: int) -> Version:
-        with _as_source_fault():
-            return version_of(self._disk.fstat(descriptor))
 
     def _let_go(self, descriptor: int) -> None:
         """Closes what was only read or held: whatever close(2) says, it is closed and nothing is lost."""
         with contextlib.suppress(OSError):
             self._disk.close(descriptor)
 
+    @contextlib.contextmanager
+    def opened(self, extent: Extent) -> Iterator[int]:
+        """The extent's file, for reading: raises SourceUnreadable unless it is the version that is meant, before and
+        after."""
+        with self._opened_source(Source(extent.root, extent.key)) as (descriptor, version):
+            _expect(extent, version)
+            yield descriptor
+            with _as_source_fault():
+                status = self._disk.fstat(descriptor)
+            _expect(extent, version_of(status))
+
     def read(self, extent: Extent) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(min(CHUNK_BYTES, max(extent.size_bytes, 1))))
-        with self._opened_source(Source(extent.root, extent.key)) as descriptor:
-            self._expect(descriptor, extent.version)
-            offset = extent.start
-            while offset < extent.stop:
-                count = self._read_piece(descriptor, buffer[: extent.stop - offset], offset)
-                yield buffer[:count]
-                offset += count
-            self._expect(descriptor, extent.version)
+        with self.opened(extent) as descriptor:
+            yield from self._pieces(descriptor, extent)
 
     def checksum(self, extent: Extent, watch: Watch) -> int:
+        with self.opened(extent) as descriptor:
+            return self.checksum_of(descriptor, extent, watch)
+
+    def checksum_of(self, descriptor: int, extent: Extent, watch: Watch) -> int:
+        """Of an extent whose file is opened."""
         checksum = 0
-        for piece in self.read(extent):
+        for piece in self._pieces(descriptor, extent):
             checksum = crc32(piece, checksum)
             watch(len(piece))
         return checksum
 
-    def _read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
+    def _pieces(self, descriptor: int, extent: Extent) -> Iterator[memoryview]:
+        buffer = memoryview(bytearray(min(CHUNK_BYTES, max(extent.size_bytes, 1))))
+        offset = extent.start
+        while offset < extent.stop:
+            count = self.read_piece(descriptor, buffer[: extent.stop - offset], offset)
+            yield buffer[:count]
+            offset += count
+
+    def read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
+        """Some bytes of a source; at least one."""
         with _as_source_fault():
             count = self._disk.read_into(descriptor, buffer, offset)
         if count == 0:
             raise SourceUnreadable("became shorter while it was read")
         return count
 
-    def _expect(self, descriptor: int, version: Version) -> None:
-        if self._version(descriptor) != version:
-            raise SourceUnreadable("changed while it was exported")
+
+def _expect(extent: Extent, found: Version) -> None:
+    if found != extent.version:
+        raise SourceUnreadable("changed while it was exported")
 
 
 def version_of(status: os.stat_result) -> Version:

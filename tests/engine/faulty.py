@@ -14,6 +14,9 @@ Around = Callable[[str, Call, tuple[Any, ...]], Any]
 Fault = Around
 
 
+FROM_ONE_FILE_TO_ANOTHER = {"clone", "copy_range", "send_file"}
+
+
 class Killed(BaseException):
     """What a process feels of kill -9: nothing it does afterwards reaches the disk."""
 
@@ -76,7 +79,9 @@ class NamingDisk(WatchedDisk):
 
     def _around(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
         about = tuple(argument for argument in arguments if isinstance(argument, str))
-        if isinstance(arguments[0], int):
+        if name in FROM_ONE_FILE_TO_ANOTHER:
+            about = tuple(self._paths[descriptor] for descriptor in arguments[:2])
+        elif isinstance(arguments[0], int):
             about = ("/".join([self._paths[arguments[0]], *about]),)
         result = self.come_between(name, about, real, arguments)
         if name in {"open", "open_beneath"}:
@@ -153,6 +158,9 @@ def _shortened(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
     if name == "read_into":
         descriptor, buffer, offset = arguments
         return real(descriptor, buffer[: max(1, len(buffer) // 2)], offset)
+    if name in {"copy_range", "send_file"}:
+        source, target, count, offset = arguments
+        return real(source, target, max(1, count // 2), offset)
     return real(*arguments)
 
 

@@ -39,8 +39,20 @@ from tests.engine.workbench import (
     visible,
 )
 
-MAKES_SOMETHING = {"open", "write", "fsync", "mkdir", "link", "rename", "set_times"}
-MOVES_BYTES = {"write", "read_into"}
+MAKES_SOMETHING = {
+    "open",
+    "write",
+    "clone",
+    "copy_range",
+    "send_file",
+    "allocate",
+    "fsync",
+    "mkdir",
+    "link",
+    "rename",
+    "set_times",
+}
+MOVES_BYTES = {"write", "read_into", "copy_range", "send_file"}
 
 FAULTS: dict[str, tuple[Fault, set[str] | None]] = {
     "killed before": (kill_before, None),

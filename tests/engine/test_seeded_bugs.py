@@ -284,7 +284,7 @@ def what_is_in_memory_is_taken_for_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_changing_source_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LocalStorage, "_expect", lambda *_: None)
+    patch.setattr("service.storage.sources._expect", lambda *_: None)
 
 
 def a_short_write_is_taken_for_whole(patch: pytest.MonkeyPatch) -> None:
