@@ -103,7 +103,7 @@ def run(args: Namespace) -> int:
     """Exports. The answer goes to standard output, the bar and the troubles to standard error."""
     command, project = command_from(args)
     _make_root(args.to)
-    storage = LocalStorage({MEDIA: args.media}, args.to)
+    storage = LocalStorage({MEDIA: args.media}, args.to, trusted={MEDIA} if args.trusted_checksums else ())
     try:
         decision = anyio.run(_run, command, project, storage, args)
         absent = absent_of(decision.event, Ledger(storage), args.to, "leave out --export-id")

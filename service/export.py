@@ -5,7 +5,7 @@ Knows neither a broker nor the kind of storage. Every wait for a disk is in a th
 
 import time
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -319,7 +319,9 @@ class _Work:
             for start in range(0, len(keys), share):
                 threads.start_soon(self._in_a_thread, self._make_all_durable, keys[start : start + share])
 
-    def _make_all_durable(self, keys: Iterable[str]) -> None:
+    def _make_all_durable(self, keys: Sequence[str]) -> None:
+        # First all of them begin, then each is waited for: many small files share their way to the disk.
+        self.attempt.start_writeback(keys)
         for key in keys:
             self.halt.obey()
             self.attempt.make_durable(key)

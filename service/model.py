@@ -92,6 +92,8 @@ class Found(NamedTuple):
     version: Version
     wav: Wav | str | None = None
     """Of a narration to be cut: how, or why it cannot be."""
+    crc32: int | None = None
+    """Of the whole file, where it is known without reading it."""
 
 
 class Missing(NamedTuple):

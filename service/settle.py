@@ -265,4 +265,4 @@ def _pieces(fact: Found, cuts: list[Cut], sentences: int) -> list[tuple[Segment,
 
 
 def _whole(fact: Found) -> Extent:
-    return Extent(fact.source.root, fact.source.key, 0, fact.version.size_bytes, fact.version)
+    return Extent(fact.source.root, fact.source.key, 0, fact.version.size_bytes, fact.version, fact.crc32)

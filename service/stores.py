@@ -15,7 +15,8 @@ from service.storage.local import LocalStorage
 async def opened_storage(settings: StorageSettings) -> AsyncIterator[tuple[Ledger, str]]:
     """The ledger of the configured storage, and its id. Raises Trouble when it is not there."""
     roots = {MEDIA: settings.media_root}
-    storage = await to_thread.run_sync(LocalStorage, roots, settings.exports_root, None, settings.media_scope)
+    trusted = roots if settings.trusted_checksums else ()
+    storage = await to_thread.run_sync(LocalStorage, roots, settings.exports_root, None, settings.media_scope, trusted)
     try:
         await to_thread.run_sync(storage.check_roots)
         yield Ledger(storage), await to_thread.run_sync(Ledger(storage).open)

@@ -16,7 +16,7 @@ from isal.isal_zlib import crc32, crc32_combine
 
 from service.model import Written
 from service.references import EXPORTS
-from service.segments import Extent, Segment, split, total
+from service.segments import BLOCK_BYTES, Extent, Segment, split, total
 from service.storage.disk import Disk
 from service.storage.port import Watch
 from service.storage.sources import CHUNK_BYTES, Roots
@@ -84,13 +84,13 @@ class Filler:
         is_worth_it = extent.size_bytes >= KERNEL_FROM_BYTES
         return is_known and is_worth_it and not (extent.root == EXPORTS and self._file_system in _IS_MEMCPY)
 
-    def is_right(self, target: int, start: int, extent: Extent, checksum: int, watch: Watch) -> bool:
-        """Whether those bytes have arrived, as far as the file system must be asked.
+    @property
+    def is_proven(self) -> bool:
+        """Whether what the file system copied needs no second look."""
+        return self._file_system in _PROVEN
 
-        Of a root that was lied about, nothing is taken on trust any more.
-        """
-        if self._file_system in _PROVEN:
-            return True
+    def is_right(self, target: int, start: int, extent: Extent, checksum: int, watch: Watch) -> bool:
+        """Whether those bytes have arrived. Of a root of which others did, no more is copied by the file system."""
         if self.checksum(target, start, start + extent.size_bytes, watch) == checksum:
             return True
         self._lying.add(extent.root)
@@ -117,7 +117,7 @@ class Filler:
                 return None
             # Of the source, not of the clone: the page cache belongs to the inode, and holds one of them at most.
             checksum = self.roots.checksum_of(source, extent, watch) if extent.crc32 is None else extent.crc32
-            if not self.is_right(target, 0, extent, checksum, watch):
+            if not (self.is_proven or self.is_right(target, 0, extent, checksum, watch)):
                 return None
         if extent.crc32 is not None:
             watch(extent.size_bytes)
@@ -217,11 +217,10 @@ class Lane:
 
     def _extent(self, extent: Extent) -> None:
         with self._filler.roots.opened(extent) as source:
-            if extent.crc32 is None or not self._filler.goes_by_kernel(extent):
-                self._through_memory(source, extent.start, extent.stop)
-            elif not self._by_kernel(source, extent, extent.crc32):
-                self._filler.disk.seek(self._target, self._start + self._written_bytes)
-                self._through_memory(source, extent.start, extent.stop)
+            if extent.crc32 is not None and self._filler.goes_by_kernel(extent):
+                if self._by_kernel(source, extent, extent.crc32):
+                    return
+            self._through_memory(source, extent.start, extent.stop)
 
     def _through_memory(self, source: int, offset: int, stop: int) -> None:
         while offset < stop:
@@ -246,23 +245,35 @@ class Lane:
         self._level = 0
 
     def _by_kernel(self, source: int, extent: Extent, checksum: int) -> bool:
-        """Moves an extent whose CRC-32 is known; false when other bytes arrived, or not all of them."""
-        self._flush()
-        if self._moved_by_kernel(source, extent) < extent.stop:
-            return False
-        if not self._filler.is_right(self._target, self._start + self._written_bytes, extent, checksum, self._watch):
-            return False
-        self._written_bytes += extent.size_bytes
-        self._checksum = crc32_combine(self._checksum, checksum, extent.size_bytes)
-        return True
+        """Moves an extent whose CRC-32 is known; false, and nothing was done, when it could not be, or not rightly.
 
-    def _moved_by_kernel(self, source: int, extent: Extent) -> int:
+        Whole blocks only: what follows would have to take a shared block apart, and XFS then sets 128 KiB aside. The
+        rest goes through memory, together with what follows.
+        """
+        self._flush()
+        before = self._written_bytes, self._checksum
+        stop = extent.stop - extent.size_bytes % BLOCK_BYTES
+        moved = self._moved_by_kernel(source, extent.start, stop)
+        if moved == stop:
+            self._written_bytes += stop - extent.start
+            self._through_memory(source, stop, extent.stop)
+            self._checksum = crc32_combine(before[1], checksum, extent.size_bytes)
+            if self._filler.is_proven or self._is_right(before[0], extent, checksum):
+                return True
+        self._written_bytes, self._checksum = before
+        self._filler.disk.seek(self._target, self._start + self._written_bytes)
+        return False
+
+    def _is_right(self, start: int, extent: Extent, checksum: int) -> bool:
+        self._flush()
+        return self._filler.is_right(self._target, self._start + start, extent, checksum, self._watch)
+
+    def _moved_by_kernel(self, source: int, offset: int, stop: int) -> int:
         """By copy_file_range, by sendfile where that cannot; up to where in the source."""
-        offset = extent.start
         for way in (self._filler.disk.copy_range, self._filler.disk.send_file):
-            while offset < extent.stop:
+            while offset < stop:
                 try:
-                    count = way(source, self._target, min(_STEP_BYTES, extent.stop - offset), offset)
+                    count = way(source, self._target, min(_STEP_BYTES, stop - offset), offset)
                 except OSError as fault:
                     if fault.errno not in _NOT_THIS_WAY:
                         raise

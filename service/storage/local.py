@@ -22,9 +22,6 @@ from service.storage.sources import CHUNK_BYTES, NO_SUCH_FILE, STORE_IS_AWAY, Ro
 _PART = ".part"
 # A directory that is not empty: ENOTEMPTY, on XFS EEXIST; a file in the place of a directory: ENOTDIR.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
-_SOON_FROM_BYTES = 1024 * 1024
-"""The disk begins with so large a file while the next ones are copied; smaller ones are had in fewer, larger pieces
-when all are there (python -m bench constants)."""
 
 
 class LocalStorage(Roots):
@@ -50,8 +47,6 @@ class LocalStorage(Roots):
                 try:
                     written = self._filler.fill(part, descriptor, segments, watch)
                     self._disk.set_times(descriptor, moment_ns)
-                    if written.size_bytes >= _SOON_FROM_BYTES:
-                        self._hint(descriptor)
                 finally:
                     self._disk.close(descriptor)
                 self._disk.rename(part, self._path(key))
@@ -60,10 +55,6 @@ class LocalStorage(Roots):
                     self._disk.unlink(part)
                 raise
         return written
-
-    def _hint(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError):  # the fsync will tell
-            self._disk.start_writeback(descriptor)
 
     def _write_all(self, descriptor: int, data: bytes | memoryview) -> None:
         rest = memoryview(data)
@@ -175,8 +166,8 @@ class LocalStorage(Roots):
 
     def start_writeback(self, keys: Iterable[str]) -> None:
         for key in keys:
-            with contextlib.suppress(OSError):
-                self._with_opened(self._path(key), self._hint)
+            with contextlib.suppress(OSError):  # make_durable will tell
+                self._with_opened(self._path(key), self._disk.start_writeback)
 
     def make_durable(self, key: str) -> None:
         path = self._path(key)
