@@ -120,7 +120,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--copiers", type=_up_to(_MAX_COPIERS), default=4, metavar="N", help="files copied at once (%(default)s)"
     )
     parser.add_argument("--trusted-checksums", action="store_true",
-                        help="believe the project's CRC-32s, and do not read files that can be had without")  # fmt: skip
+                        help="believe the project's CRC-32s: files that can be had unread are not read")  # fmt: skip
     parser.set_defaults(command=_late("cli.run:run"))
 
 

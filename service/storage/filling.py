@@ -217,10 +217,9 @@ class Lane:
 
     def _extent(self, extent: Extent) -> None:
         with self._filler.roots.opened(extent) as source:
-            if extent.crc32 is not None and self._filler.goes_by_kernel(extent):
-                if self._by_kernel(source, extent, extent.crc32):
-                    return
-            self._through_memory(source, extent.start, extent.stop)
+            checksum = extent.crc32 if self._filler.goes_by_kernel(extent) else None
+            if checksum is None or not self._by_kernel(source, extent, checksum):
+                self._through_memory(source, extent.start, extent.stop)
 
     def _through_memory(self, source: int, offset: int, stop: int) -> None:
         while offset < stop:

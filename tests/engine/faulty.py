@@ -67,6 +67,16 @@ class FaultyDisk(WatchedDisk):
         return self.fault(name, real, arguments)
 
 
+class SharingDisk(FaultyDisk):
+    """Says that it is an XFS, and clones by copying: the calls of a file system that shares blocks."""
+
+    def file_system(self, descriptor: int) -> int:
+        return 0x5846_5342
+
+    def clone(self, source: int, target: int) -> None:
+        os.pwrite(target, os.pread(source, os.fstat(source).st_size, 0), 0)
+
+
 class NamingDisk(WatchedDisk):
     """Knows which paths each call is about, also by descriptor, and tells them to `come_between`."""
 

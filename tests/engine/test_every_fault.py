@@ -19,6 +19,7 @@ from tests.engine.faulty import (
     Fault,
     FaultyDisk,
     Killed,
+    SharingDisk,
     dying,
     fail_with,
     kill_before,
@@ -75,6 +76,24 @@ def test_an_export_survives_a_fault_at_every_call(name: str, undisturbed: Undist
             continue
         where = f"{name} at call {at}, {call}"
         _disturbed_once(_fresh(undisturbed, memory_disk), FaultyDisk(at, fault), undisturbed, where)
+
+
+SHARES = {"clone", "copy_range"}
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_export_survives_a_fault_at_every_call_that_shares_blocks(
+    name: str, undisturbed: Undisturbed, memory_disk: Path
+) -> None:
+    fault, befalls = FAULTS[name]
+    alone = SharingDisk()
+    completed(_fresh(undisturbed, memory_disk).run(start(small_project()), alone))
+    assert set(alone.calls) >= SHARES
+    for at, call in enumerate(alone.calls):
+        if call in SHARES and (befalls is None or call in befalls):
+            where = f"{name} at call {at}, {call}"
+            _disturbed_once(_fresh(undisturbed, memory_disk), SharingDisk(at, fault), undisturbed, where)
 
 
 @pytest.mark.slow

@@ -1,0 +1,417 @@
+"""The ways that bytes can take into a file: each falls through to the next, and the last one is always right."""
+
+import errno
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import ErrorCode
+from service.errors import Interrupted, Trouble
+from service.model import Written
+from service.references import EXPORTS, Source
+from service.segments import Extent, known
+from service.storage.disk import Disk
+from service.storage.filling import ALLOCATED_FROM_BYTES, KERNEL_FROM_BYTES
+from service.storage.local import LocalStorage
+from service.storage.port import SourceUnreadable
+from tests.engine.faulty import Call, WatchedDisk, fail_with, short
+
+EXT4, XFS, NFS = 0xEF53, 0x5846_5342, 0x6969
+MOMENT_NS = 1_700_000_000 * 10**9
+OLD_NS = 1_600_000_000 * 10**9
+CONTENT = os.urandom(KERNEL_FROM_BYTES + 4321)
+HUGE_BYTES = 80 * 1024 * 1024 + 17
+"""Enough for two threads at one file."""
+
+SAY_NO = [
+    errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.ETXTBSY, errno.EIO
+]  # fmt: skip
+FULL = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG]
+
+
+class Kernel(WatchedDisk):
+    """A disk that says which file system it is; one that shares blocks does so by copying. Counts its calls."""
+
+    def __init__(self, file_system: int, **around: Callable[..., Any]) -> None:
+        super().__init__(self._around)
+        self.calls: list[str] = []
+        self._magic = file_system
+        self._arounds = around
+
+    def _around(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        self.calls.append(name)
+        if name == "file_system":
+            return self._magic
+        if name in self._arounds:
+            return self._arounds[name](name, real, arguments)
+        if name == "clone":
+            return _copied(*arguments) if self._magic != EXT4 else fail_with(errno.EOPNOTSUPP)(name, real, arguments)
+        return real(*arguments)
+
+
+def _copied(source: int, target: int) -> None:
+    os.pwrite(target, os.pread(source, os.fstat(source).st_size, 0), 0)
+
+
+def nth(number: int, fault: Callable[..., Any]) -> Callable[..., Any]:
+    """Only call `number`, from 1, is disturbed."""
+    count = 0
+
+    def around(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        nonlocal count
+        count += 1
+        return fault(name, real, arguments) if count == number else real(*arguments)
+
+    return around
+
+
+def nothing(name: str, real: Call, arguments: tuple[Any, ...]) -> int:
+    """No byte, long before the end."""
+    return 0
+
+
+def zeros(name: str, real: Call, arguments: tuple[Any, ...]) -> int:
+    """Says that it copied, and left zeros (golang/go#42400)."""
+    _, target, count, _ = arguments
+    return os.write(target, bytes(count))
+
+
+def zeros_cloned(name: str, real: Call, arguments: tuple[Any, ...]) -> None:
+    source, target = arguments
+    os.pwrite(target, bytes(os.fstat(source).st_size), 0)
+
+
+Opened = Callable[[Disk], LocalStorage]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    for name in ("media", "exports"):
+        (tmp_path / name).mkdir()
+    with ExitStack() as stack:
+        yield lambda disk: stack.enter_context(
+            closing(LocalStorage({"media": tmp_path / "media"}, tmp_path / "exports", disk))
+        )
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    return tmp_path / "media"
+
+
+def source(media: Path, content: bytes = CONTENT, name: str = "a.mp4") -> Extent:
+    (media / name).write_bytes(content)
+    os.utime(media / name, ns=(OLD_NS, OLD_NS))
+    with closing(LocalStorage({"media": media}, media)) as storage:
+        version = storage.look(Source("media", name))
+    return Extent("media", name, 0, len(content), version)
+
+
+def trusted(extent: Extent, content: bytes = CONTENT) -> Extent:
+    return known(extent, zlib.crc32(content))
+
+
+def unwatched(_: int) -> None:
+    pass
+
+
+def made(storage: LocalStorage, *segments: bytes | Extent) -> bytes:
+    """The file of those segments; its size and CRC-32 were told rightly, and every byte was counted."""
+    moved: list[int] = []
+    written = storage.assemble("made", segments, MOMENT_NS, moved.append)
+    content = storage.get("made") or b""
+    assert written == Written(len(content), zlib.crc32(content))
+    assert sum(moved) >= len(content)
+    version = storage.version("made")
+    assert version
+    assert version.mtime_ns == MOMENT_NS
+    return content
+
+
+def refused(storage: LocalStorage, *segments: bytes | Extent) -> Trouble:
+    with pytest.raises(Trouble) as trouble:
+        storage.assemble("made", segments, MOMENT_NS, unwatched)
+    assert storage.names("") == [], "something is left of it"
+    return trouble.value
+
+
+# ---- clones
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+def test_a_whole_file_is_cloned_where_blocks_can_be_shared(is_trusted: bool, opened: Opened, media: Path) -> None:
+    disk = Kernel(XFS)
+    extent = source(media)
+    assert made(opened(disk), trusted(extent) if is_trusted else extent) == CONTENT
+    assert "write" not in disk.calls
+
+
+def test_a_clone_that_is_trusted_is_not_read(opened: Opened, media: Path) -> None:
+    disk = Kernel(XFS)
+    storage = opened(disk)
+    storage.assemble("made", [trusted(source(media))], MOMENT_NS, unwatched)
+    assert "read_into" not in disk.calls
+
+
+@pytest.mark.parametrize("fault", SAY_NO)
+@pytest.mark.parametrize("is_trusted", [False, True])
+def test_a_file_that_cannot_be_cloned_is_copied(is_trusted: bool, fault: int, opened: Opened, media: Path) -> None:
+    extent = source(media)
+    storage = opened(Kernel(XFS, clone=fail_with(fault)))
+    assert made(storage, trusted(extent) if is_trusted else extent) == CONTENT
+
+
+def test_a_file_system_that_cannot_clone_is_asked_once(opened: Opened, media: Path) -> None:
+    disk = Kernel(XFS, clone=fail_with(errno.EOPNOTSUPP))
+    storage = opened(disk)
+    for name in ("a.mp4", "b.mp4"):
+        made(storage, source(media, name=name))
+    assert disk.calls.count("clone") == 1
+
+
+def test_one_file_that_cannot_be_cloned_says_nothing_of_the_next(opened: Opened, media: Path) -> None:
+    disk = Kernel(XFS, clone=nth(1, fail_with(errno.ETXTBSY)))
+    storage = opened(disk)
+    for name in ("a.mp4", "b.mp4"):
+        made(storage, source(media, name=name))
+    assert disk.calls.count("clone") == 2
+
+
+@pytest.mark.parametrize("fault", FULL)
+@pytest.mark.parametrize("call", ["clone", "copy_range", "allocate"])
+def test_a_full_disk_is_said_at_once(call: str, fault: int, opened: Opened, media: Path) -> None:
+    content = bytes(ALLOCATED_FROM_BYTES)
+    extent = trusted(source(media, content), content)
+    storage = opened(Kernel(XFS if call == "clone" else EXT4, **{call: fail_with(fault)}))
+    assert refused(storage, extent).code is ErrorCode.NO_SPACE
+
+
+def test_a_file_that_was_written_just_now_is_not_cloned(opened: Opened, media: Path) -> None:
+    """Its next change may leave no trace in its time; what passes through memory is one and the same."""
+    disk = Kernel(XFS)
+    storage = opened(disk)
+    (media / "a.mp4").write_bytes(CONTENT)
+    version = storage.look(Source("media", "a.mp4"))
+    assert made(storage, Extent("media", "a.mp4", 0, len(CONTENT), version)) == CONTENT
+    assert "clone" not in disk.calls
+
+
+@pytest.mark.parametrize("call", ["clone", "copy_range"])
+def test_a_source_that_changes_while_the_kernel_copies_it_is_refused(call: str, opened: Opened, media: Path) -> None:
+    def changing(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        (media / "a.mp4").write_bytes(CONTENT[::-1])
+        return real(*arguments)
+
+    around = {call: changing, "clone": fail_with(errno.EXDEV)} if call == "copy_range" else {call: changing}
+    storage = opened(Kernel(XFS, **around))
+    with pytest.raises(SourceUnreadable, match="changed"):
+        storage.assemble("made", [trusted(source(media))], MOMENT_NS, unwatched)
+    assert storage.names("") == []
+
+
+# ---- copy_file_range, sendfile, memory
+
+
+def ladder(media: Path) -> tuple[bytes | Extent, ...]:
+    """A file in an archive: a block before it, bytes behind it."""
+    return bytes(4096), trusted(source(media)), b"behind"
+
+
+EXPECTED = bytes(4096) + CONTENT + b"behind"
+
+
+def test_known_bytes_stay_within_the_kernel(opened: Opened, media: Path) -> None:
+    disk = Kernel(EXT4)
+    assert made(opened(disk), *ladder(media)) == EXPECTED
+    assert "copy_range" in disk.calls
+    assert "send_file" not in disk.calls
+
+
+@pytest.mark.parametrize("fault", SAY_NO)
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_copy_file_range_cannot_do_sendfile_does(at: int, fault: int, opened: Opened, media: Path) -> None:
+    halves = nth(at, fail_with(fault))
+    disk = Kernel(EXT4, copy_range=lambda *call: halves(call[0], lambda *a: short("copy_range", call[1], a), call[2]))
+    assert made(opened(disk), *ladder(media)) == EXPECTED
+    assert "send_file" in disk.calls
+
+
+@pytest.mark.parametrize("fault", SAY_NO)
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_the_kernel_cannot_do_goes_through_memory(at: int, fault: int, opened: Opened, media: Path) -> None:
+    halves = nth(at, fail_with(fault))
+    disk = Kernel(
+        EXT4,
+        copy_range=fail_with(fault),
+        send_file=lambda *call: halves(call[0], lambda *a: short("send_file", call[1], a), call[2]),
+    )
+    assert made(opened(disk), *ladder(media)) == EXPECTED
+
+
+@pytest.mark.parametrize("ways", [("copy_range",), ("copy_range", "send_file")])
+def test_a_way_that_moves_nothing_before_the_end_is_left(ways: tuple[str, ...], opened: Opened, media: Path) -> None:
+    assert made(opened(Kernel(EXT4, **dict.fromkeys(ways, nothing))), *ladder(media)) == EXPECTED
+
+
+@pytest.mark.parametrize("way", ["copy_range", "send_file"])
+def test_short_counts_are_gone_on_with(way: str, opened: Opened, media: Path) -> None:
+    no = {"copy_range": fail_with(errno.EXDEV)} if way == "send_file" else {}
+    assert made(opened(Kernel(EXT4, **no, **{way: short})), *ladder(media)) == EXPECTED
+
+
+@pytest.mark.parametrize("fault", [errno.ESTALE, errno.ENOMEM])
+def test_any_other_fault_is_trouble(fault: int, opened: Opened, media: Path) -> None:
+    refused(opened(Kernel(EXT4, copy_range=fail_with(fault))), *ladder(media))
+
+
+def test_few_bytes_go_through_memory_with_what_stands_beside_them(opened: Opened, media: Path) -> None:
+    disk = Kernel(EXT4)
+    content = CONTENT[: KERNEL_FROM_BYTES - 1]
+    assert made(opened(disk), b"head", trusted(source(media, content), content), b"tail") == b"head" + content + b"tail"
+    assert "copy_range" not in disk.calls
+    assert disk.calls.count("write") == 1
+
+
+def test_a_wrong_checksum_is_not_repeated_where_the_bytes_are_seen(opened: Opened, media: Path) -> None:
+    """`made` compares what is told with what is there."""
+    content = CONTENT[:1000]
+    assert made(opened(Kernel(EXT4)), known(source(media, content), 7)) == content
+
+
+@pytest.mark.parametrize(("file_system", "by_kernel"), [(EXT4, False), (XFS, True), (NFS, True)])
+def test_what_the_service_wrote_is_read_again_where_blocks_are_not_shared(
+    file_system: int, by_kernel: bool, opened: Opened, tmp_path: Path
+) -> None:
+    (tmp_path / "exports" / "mine").write_bytes(CONTENT)
+    disk = Kernel(file_system)
+    storage = opened(disk)
+    version = storage.version("mine")
+    assert version
+    assert (
+        made(storage, known(Extent(EXPORTS, "mine", 0, len(CONTENT), version), zlib.crc32(CONTENT)), b".")[:-1]
+        == CONTENT
+    )
+    assert ("copy_range" in disk.calls) is by_kernel
+
+
+# ---- file systems that are not known to be honest
+
+
+@pytest.mark.parametrize("lies", [{"copy_range": zeros}, {"copy_range": fail_with(errno.EXDEV), "send_file": zeros}])
+def test_zeros_in_silence_are_found_and_copied_anew(
+    lies: dict[str, Callable[..., Any]], opened: Opened, media: Path
+) -> None:
+    disk = Kernel(NFS, **lies)
+    storage = opened(disk)
+    assert made(storage, *ladder(media)) == EXPECTED
+    asked = len([call for call in disk.calls if call in {"copy_range", "send_file"}])
+    assert made(storage, *ladder(media)) == EXPECTED
+    assert len([call for call in disk.calls if call in {"copy_range", "send_file"}]) == asked, "who lied is asked again"
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+def test_a_clone_of_zeros_is_found_and_copied_anew(is_trusted: bool, opened: Opened, media: Path) -> None:
+    disk = Kernel(NFS, clone=zeros_cloned)
+    storage = opened(disk)
+    extent = source(media)
+    for _ in range(2):
+        assert made(storage, trusted(extent) if is_trusted else extent) == CONTENT
+    assert disk.calls.count("clone") == 1
+
+
+def test_an_honest_server_copies_and_is_looked_at(opened: Opened, media: Path) -> None:
+    disk = Kernel(NFS)
+    assert made(opened(disk), *ladder(media)) == EXPECTED
+    assert "copy_range" in disk.calls
+
+
+# ---- room, and several threads at one file
+
+
+@pytest.fixture
+def huge(media: Path) -> Extent:
+    """A hole with a mark here and there: nothing to make, and still something to compare."""
+    path = media / "huge.mp4"
+    with path.open("wb") as file:
+        file.truncate(HUGE_BYTES)
+        for offset in range(0, HUGE_BYTES, 999_983):
+            file.seek(offset)
+            file.write(offset.to_bytes(8, "big"))
+    os.utime(path, ns=(OLD_NS, OLD_NS))
+    with closing(LocalStorage({"media": media}, media)) as storage:
+        return Extent("media", "huge.mp4", 0, path.stat().st_size, storage.look(Source("media", "huge.mp4")))
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine has."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_large_file_is_made_by_several_threads(opened: Opened, media: Path, huge: Extent) -> None:
+    disk = Kernel(EXT4)
+    assert made(opened(disk), b"head", huge, b"tail") == b"head" + (media / "huge.mp4").read_bytes() + b"tail"
+    assert disk.calls.count("seek") >= 2, "one thread alone"
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_short_writes_of_several_threads_are_gone_on_with(opened: Opened, media: Path, huge: Extent) -> None:
+    disk = Kernel(EXT4, write=nth(5, short))
+    assert made(opened(disk), huge) == (media / "huge.mp4").read_bytes()
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("at", [1, 3, 40])
+def test_a_fault_of_one_thread_ends_all(at: int, opened: Opened, huge: Extent) -> None:
+    disk = Kernel(EXT4, write=nth(at, fail_with(errno.EIO)))
+    assert refused(opened(disk), huge).code is ErrorCode.IO_ERROR
+    assert disk.calls.count("write") < 200, "the others went on"
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_file_that_changes_under_several_threads_is_refused(opened: Opened, media: Path, huge: Extent) -> None:
+    def change(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        with (media / "huge.mp4").open("r+b") as file:
+            file.write(b"!")
+        return real(*arguments)
+
+    storage = opened(Kernel(EXT4, write=nth(40, change)))
+    with pytest.raises(SourceUnreadable, match="changed"):
+        storage.assemble("made", [huge], MOMENT_NS, unwatched)
+    assert storage.names("") == []
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_several_threads_stop_when_they_are_told(opened: Opened, huge: Extent) -> None:
+    moved: list[int] = []
+
+    def watch(size_bytes: int) -> None:
+        moved.append(size_bytes)
+        if len(moved) == 20:
+            raise Interrupted
+
+    storage = opened(Kernel(EXT4))
+    with pytest.raises(Interrupted):
+        storage.assemble("made", [huge], MOMENT_NS, watch)
+    assert storage.names("") == []
+    assert sum(moved) < HUGE_BYTES / 2
+
+
+@pytest.mark.parametrize("fault", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_where_room_cannot_be_kept_the_file_is_written_all_the_same(fault: int, opened: Opened, media: Path) -> None:
+    content = os.urandom(ALLOCATED_FROM_BYTES)
+    storage = opened(Kernel(EXT4, allocate=fail_with(fault)))
+    assert made(storage, source(media, content)) == content
+
+
+def test_no_room_is_kept_for_blocks_that_are_shared(opened: Opened, media: Path) -> None:
+    content = os.urandom(ALLOCATED_FROM_BYTES)
+    disk = Kernel(XFS)
+    assert made(opened(disk), bytes(4096), trusted(source(media, content), content)) == bytes(4096) + content
+    assert "allocate" not in disk.calls
