@@ -270,3 +270,16 @@ def printed(event: ExportCompleted) -> str:
     show_completed(out, event, [], "exports")
     assert isinstance(out.file, StringIO)
     return out.file.getvalue()
+
+
+# ---- checksums
+
+
+@pytest.mark.parametrize("flags", [[], ["--trusted-checksums"]])
+def test_a_projects_checksums_are_believed_when_that_is_asked_for(flags: list[str], desk: Desk) -> None:
+    project = json.loads(desk.project.read_bytes())
+    project["sections"][1]["sentences"][0]["video"]["crc32"] = 7
+    desk.project.write_text(json.dumps(project))
+    warnings = desk.run("--json", *flags).json["warnings"]
+    assert [warning for warning in warnings if "CRC-32" in warning] == warnings
+    assert len(warnings) == (0 if flags else 1)

@@ -104,6 +104,7 @@ class Bench:
     media: Path
     exports: Path
     seen: list[ExportProgress]
+    trusted: frozenset[str] = frozenset()
 
     def run(
         self,
@@ -125,7 +126,7 @@ class Bench:
         worker: str = "",
     ) -> Terminal:
         assert command.project is not None
-        storage = LocalStorage({"media": self.media}, self.exports, disk)
+        storage = LocalStorage({"media": self.media}, self.exports, disk, trusted=self.trusted)
         try:
             ledger = Ledger(storage)
             ledger.open_or_make()
