@@ -78,6 +78,12 @@ def test_references_may_use_the_operators_own_spelling(home: Path, opened: Opene
     assert resolve(f"file://{home}/link/1.png", storage.roots, storage.real_roots) == Source("media", "1.png")
 
 
+def test_a_root_is_the_same_however_it_is_written(home: Path, opened: Opened) -> None:
+    """References may be absolute, and are compared with it."""
+    storage = opened(media=home / "elsewhere" / ".." / "media")
+    assert resolve(f"file://{home}/media/1.png", storage.roots) == Source("media", "1.png")
+
+
 # ---- a store that is away
 
 
@@ -134,3 +140,22 @@ def test_without_locks_who_was_killed_is_never_taken_for_dead(opened: Opened) ->
 def test_a_lock_that_fails_for_any_other_reason_is_trouble(opened: Opened) -> None:
     with pytest.raises(Trouble):
         opened(refusing("lock", errno.EIO)).hold("lock")
+
+
+# ---- what only a disk has
+
+
+def test_a_removal_ends_at_links(home: Path, opened: Opened) -> None:
+    storage = opened()
+    storage.make_directories("tree")
+    (home / "exports" / "tree" / "link").symlink_to(home / "media")
+    storage.remove("tree")
+    assert (home / "media" / "1.png").read_bytes() == b"picture"
+
+
+def test_a_file_that_may_not_have_become_durable_is_discarded(home: Path, opened: Opened) -> None:
+    (home / "exports" / "a").write_bytes(b"content")
+    storage = opened(refusing("fsync", errno.EIO))
+    with pytest.raises(Trouble):
+        storage.make_durable("a")
+    assert storage.get("a") is None

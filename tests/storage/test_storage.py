@@ -1,69 +1,27 @@
-"""What every storage promises (service/storage/port.py). Another implementation is run through this by `STORAGES`."""
+"""What every storage promises (service/storage/port.py), wherever it is: each test runs on all of `STORAGES`.
 
-import errno
-import os
+Another implementation is run through this by an entry in `STORAGES` (tests/storage/places.py).
+"""
+
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from contracts import ErrorCode
 from service.errors import Interrupted, Trouble
 from service.model import Written
-from service.references import Source, resolve
-from service.segments import Extent
-from service.storage.disk import Disk
-from service.storage.local import LocalStorage
+from service.references import EXPORTS, Source
+from service.segments import Extent, Segment
 from service.storage.port import SourceMissing, SourceUnreadable, Storage
+from tests.storage.places import Place
 
 MOMENT_NS = 1_700_000_000 * 10**9
 LARGE = bytes(range(256)) * 4096  # a mebibyte: several pieces for any implementation
 THREADS = 8
-
-
-@dataclass
-class Place:
-    """A root with media, a root for exports, and as many storages on them as there are processes."""
-
-    home: Path
-    kind: str
-    opened: ExitStack = field(default_factory=ExitStack)
-
-    def open(self) -> Storage:
-        storage, close = STORAGES[self.kind](self.home)
-        self.opened.callback(close)
-        return storage
-
-    def put(self, key: str, content: bytes) -> None:
-        """A source, as some other service would write it."""
-        (self.home / "media" / key).write_bytes(content)
-
-
-def local(home: Path) -> tuple[Storage, Callable[[], None]]:
-    storage = LocalStorage({"media": home / "media"}, home / "exports")
-    return storage, storage.close
-
-
-STORAGES: dict[str, Callable[[Path], tuple[Storage, Callable[[], None]]]] = {"local": local}
-
-
-@pytest.fixture(params=STORAGES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    (tmp_path / "media").mkdir()
-    (tmp_path / "exports").mkdir()
-    place = Place(tmp_path, request.param)
-    with place.opened:
-        yield place
-
-
-@pytest.fixture
-def storage(place: Place) -> Storage:
-    return place.open()
 
 
 def unwatched(_: int) -> None:
@@ -132,11 +90,68 @@ def test_a_source_that_is_not_there_is_missing(storage: Storage) -> None:
             storage.look(Source("media", key))
 
 
+def test_what_is_exported_is_read_like_a_source(storage: Storage) -> None:
+    storage.make_directories("tree")
+    put(storage, "tree/a", b"content")
+    version = storage.look(Source(EXPORTS, "tree/a"))
+    assert version == storage.version("tree/a")
+    assert content_of(storage, Extent(EXPORTS, "tree/a", 3, 7, version)) == b"tent"
+    with pytest.raises(SourceMissing):
+        storage.look(Source(EXPORTS, "tree/b"))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        ".",
+        "..",
+        "../a.mp4",
+        "d/../a.mp4",
+        "./a.mp4",
+        "/a.mp4",
+        "a.mp4/",
+        "d//a.mp4",
+        "a.mp4\0",
+        "a.mp4\0.png",
+        "\udcff",
+    ],
+)
+@pytest.mark.parametrize("root", ["media", EXPORTS])
+def test_what_is_no_key_is_refused_and_not_merely_missing(root: str, key: str, place: Place, storage: Storage) -> None:
+    place.put("a.mp4", LARGE)
+    place.put("d/a.mp4", LARGE)
+    version = storage.look(Source("media", "a.mp4"))
+    with pytest.raises(SourceUnreadable):
+        storage.look(Source(root, key))
+    with pytest.raises(SourceUnreadable):
+        content_of(storage, Extent(root, key, 0, 1, version))
+
+
+def test_a_directory_is_no_file_and_a_file_no_directory(place: Place, storage: Storage) -> None:
+    place.put("d/a.mp4", LARGE)
+    assert storage.look(Source("media", "d/a.mp4")).size_bytes == len(LARGE)
+    with pytest.raises(SourceUnreadable, match="not a regular file"):
+        storage.look(Source("media", "d"))
+    with pytest.raises(SourceMissing):
+        storage.look(Source("media", "d/a.mp4/a.mp4"))
+
+
+def test_a_source_has_no_more_bytes_than_it_has(place: Place, storage: Storage) -> None:
+    place.put("a.mp4", LARGE)
+    extent = whole(storage, "a.mp4")
+    beyond = Extent("media", "a.mp4", 5, extent.stop + 1, extent.version)
+    with pytest.raises(SourceUnreadable):
+        content_of(storage, beyond)
+    with pytest.raises(SourceUnreadable):
+        storage.assemble("b", [beyond], MOMENT_NS, unwatched)
+    assert storage.names("") == []
+
+
 def test_a_source_that_changed_since_it_was_looked_at_is_not_read(place: Place, storage: Storage) -> None:
     place.put("a.mp4", LARGE)
     extent = whole(storage, "a.mp4")
     place.put("a.mp4", LARGE[::-1])
-    os.utime(place.home / "media" / "a.mp4", ns=(1, 1))
     with pytest.raises(SourceUnreadable):
         content_of(storage, extent)
 
@@ -151,7 +166,7 @@ def test_a_source_that_becomes_shorter_while_it_is_read_is_unreadable(place: Pla
 
 
 def test_a_root_that_is_not_there_is_trouble_and_never_a_missing_file(place: Place, storage: Storage) -> None:
-    (place.home / "media").rename(place.home / "unmounted")
+    place.unmount()
     for ask in (storage.check_roots, lambda: storage.look(Source("media", "a.mp4"))):
         with pytest.raises(Trouble) as trouble:
             ask()
@@ -160,8 +175,7 @@ def test_a_root_that_is_not_there_is_trouble_and_never_a_missing_file(place: Pla
 
 def test_a_root_that_goes_away_later_is_noticed(place: Place, storage: Storage) -> None:
     storage.check_roots()
-    (place.home / "media").rename(place.home / "unmounted")
-    (place.home / "media").mkdir()
+    place.mount_another()
     with pytest.raises(Trouble):
         storage.check_roots()
 
@@ -183,6 +197,58 @@ def test_a_file_is_made_of_literals_and_extents(place: Place, storage: Storage) 
     assert (version.size_bytes, version.mtime_ns) == (len(expected), MOMENT_NS)
 
 
+def test_a_checksum_that_is_known_changes_nothing_of_a_file(place: Place, storage: Storage) -> None:
+    """Whichever way its bytes then take: alone and among others, on a block of the file and off it, all and some."""
+    place.put("a.mp4", LARGE + b"odd")
+    extent = replace(whole(storage, "a.mp4"), crc32=zlib.crc32(LARGE + b"odd"))
+    part = replace(extent, start=4096, stop=500_000, crc32=zlib.crc32(LARGE[4096:500_000]))
+    head = bytes(4096)
+    content = {extent: LARGE + b"odd", part: LARGE[4096:500_000], head: head, b"head": b"head", b"": b""}
+    files: list[list[Segment]] = [
+        [extent],
+        [part],
+        [head, extent, b"head", extent],
+        [b"head", part, b"", extent],
+        [extent, part],
+    ]
+    for segments in files:
+        seen: list[int] = []
+        expected = b"".join(content[segment] for segment in segments)
+        written = storage.assemble("b", segments, MOMENT_NS, seen.append)
+        assert storage.get("b") == expected
+        assert written == Written(len(expected), zlib.crc32(expected))
+        assert sum(seen) == len(expected)
+
+
+def test_a_source_that_changed_is_not_exported_by_whatever_way(place: Place, storage: Storage) -> None:
+    place.put("a.mp4", LARGE)
+    extent = whole(storage, "a.mp4")
+    place.put("a.mp4", LARGE[::-1])
+    known = replace(extent, crc32=zlib.crc32(LARGE))
+    files: list[list[Segment]] = [[extent], [known], [bytes(4096), extent], [bytes(4096), known]]
+    for segments in files:
+        with pytest.raises(SourceUnreadable):
+            storage.assemble("b", segments, MOMENT_NS, unwatched)
+    assert storage.names("") == []
+
+
+def test_a_copy_does_not_change_with_its_source(place: Place, storage: Storage) -> None:
+    place.put("a.mp4", LARGE)
+    storage.assemble("b", [whole(storage, "a.mp4")], MOMENT_NS, unwatched)
+    place.put("a.mp4", LARGE[::-1])
+    assert storage.get("b") == LARGE
+
+
+def test_a_file_is_put_in_the_place_of_a_file_and_never_of_a_directory(storage: Storage) -> None:
+    put(storage, "b", b"first")
+    put(storage, "b", b"second")
+    assert storage.get("b") == b"second"
+    filled(storage, "tree")
+    with pytest.raises(Trouble):
+        put(storage, "tree", b"third")
+    assert storage.get("tree/inside") == b"tree"
+
+
 def test_a_file_of_nothing_is_a_file(storage: Storage) -> None:
     assert storage.assemble("b", [], MOMENT_NS, unwatched) == Written(0, 0)
     assert storage.get("b") == b""
@@ -191,7 +257,7 @@ def test_a_file_of_nothing_is_a_file(storage: Storage) -> None:
 def test_nothing_is_left_of_a_file_whose_source_failed(place: Place, storage: Storage) -> None:
     place.put("a.mp4", LARGE)
     extent = whole(storage, "a.mp4")
-    (place.home / "media" / "a.mp4").unlink()
+    place.take("a.mp4")
     with pytest.raises(SourceMissing):
         storage.assemble("b", [b"head", extent], MOMENT_NS, unwatched)
     assert storage.names("") == []
@@ -210,6 +276,28 @@ def test_nothing_is_left_of_a_file_that_was_stopped_half_way(place: Place, stora
     with pytest.raises(Interrupted):
         storage.assemble("b", [whole(storage, "a.mp4")], MOMENT_NS, stop)
     assert storage.names("") == []
+
+
+MAKE: tuple[Callable[[Storage, str], object], ...] = (
+    lambda storage, key: put(storage, key, b""),
+    lambda storage, key: storage.create(key, b""),
+    lambda storage, key: storage.claim(key),
+    lambda storage, key: storage.append(key, b""),
+    lambda storage, key: storage.hold(key),
+    lambda storage, key: storage.beat(key),
+    lambda storage, key: storage.make_durable(key),
+    lambda storage, key: storage.set_moment(key, MOMENT_NS),
+)
+
+
+def test_where_there_is_no_directory_nothing_is_made_and_that_is_trouble(storage: Storage) -> None:
+    """So an attempt learns that it was overtaken and swept away."""
+    put(storage, "file", b"content")
+    for directory in ("gone", "file"):
+        for make in MAKE:
+            with pytest.raises(Trouble):
+                make(storage, f"{directory}/a")
+    assert storage.names("") == ["file"]
 
 
 # ---- the first wins
@@ -313,7 +401,8 @@ def test_a_link_takes_no_name_that_is_taken_and_none_of_nothing(storage: Storage
     put(storage, "b", b"other")
     assert not storage.link("a", "b")
     assert not storage.link("gone", "c")
-    assert (storage.get("b"), storage.get("c")) == (b"other", None)
+    assert not storage.link("a", "gone/c")
+    assert (storage.get("b"), storage.names("")) == (b"other", ["a", "b"])
 
 
 # ---- rename and remove
@@ -338,6 +427,22 @@ def test_who_renames_what_was_renamed_before_finds_it_done(storage: Storage) -> 
     assert storage.rename("tree", "export")
     assert not storage.rename("tree", "export")
     assert not storage.rename("file", "export.zip")
+
+
+def test_a_file_moves_onto_its_own_second_name(storage: Storage) -> None:
+    """A move was stopped half way, and is gone on with."""
+    put(storage, "a", b"content")
+    assert storage.link("a", "b")
+    assert storage.rename("a", "b")
+    assert (storage.names(""), storage.get("b")) == (["b"], b"content")
+
+
+def test_nothing_moves_to_where_there_is_no_directory(storage: Storage) -> None:
+    put(storage, "file", b"content")
+    filled(storage, "tree")
+    assert not storage.rename("file", "gone/file")
+    assert not storage.rename("tree", "gone/tree")
+    assert storage.names("") == ["file", "tree"]
 
 
 @pytest.mark.parametrize(
@@ -377,14 +482,6 @@ def test_files_whole_trees_and_nothing_at_all_can_be_removed(storage: Storage) -
     assert storage.names("") == []
 
 
-def test_a_removal_ends_at_links(place: Place, storage: Storage) -> None:
-    place.put("a.mp4", b"precious")
-    storage.make_directories("tree")
-    (place.home / "exports" / "tree" / "link").symlink_to(place.home / "media")
-    storage.remove("tree")
-    assert (place.home / "media" / "a.mp4").read_bytes() == b"precious"
-
-
 # ---- durability, room
 
 
@@ -395,16 +492,10 @@ def test_files_and_directories_are_made_durable(storage: Storage) -> None:
     assert storage.get("tree/inside") == b"tree"
 
 
-def test_a_file_that_may_not_have_become_durable_is_discarded(place: Place) -> None:
-    class Failing(Disk):
-        def fsync(self, descriptor: int) -> None:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    storage = LocalStorage({}, place.home / "exports", Failing())
-    put(storage, "a", b"content")
-    with pytest.raises(Trouble):
-        storage.make_durable("a")
-    assert storage.get("a") is None
+def test_a_hint_of_what_becomes_durable_next_is_never_trouble(storage: Storage) -> None:
+    filled(storage, "tree")
+    storage.start_writeback(["tree/inside", "tree", "gone", "gone/deeper"])
+    assert storage.get("tree/inside") == b"tree"
 
 
 def test_a_directory_gets_its_moment(storage: Storage) -> None:
@@ -415,15 +506,44 @@ def test_a_directory_gets_its_moment(storage: Storage) -> None:
     assert version.mtime_ns == MOMENT_NS
 
 
+def test_a_moment_stays_when_a_directory_is_moved_or_a_key_in_it_is_asked_for(storage: Storage) -> None:
+    filled(storage, "tree")
+    hold = storage.hold("tree/lock")
+    assert hold
+    hold.release()
+    storage.set_moment("tree", MOMENT_NS)
+    assert not storage.claim("tree/inside")
+    again = storage.hold("tree/lock")
+    assert again
+    again.release()
+    storage.append("tree/inside", b"more")
+    assert storage.rename("tree", "export")
+    version = storage.version("export")
+    assert version
+    assert version.mtime_ns == MOMENT_NS
+
+
+CHANGES: dict[str, Callable[[Storage], object]] = {
+    "create": lambda storage: storage.create("tree/b", b""),
+    "claim": lambda storage: storage.claim("tree/b"),
+    "assemble": lambda storage: put(storage, "tree/b", b""),
+    "link": lambda storage: storage.link("tree/inside", "tree/b"),
+    "rename": lambda storage: storage.rename("tree/inside", "b"),
+    "remove": lambda storage: storage.remove("tree/inside"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_directory_tells_when_something_came_into_it_or_went(change: str, storage: Storage) -> None:
+    filled(storage, "tree")
+    storage.set_moment("tree", MOMENT_NS)
+    CHANGES[change](storage)
+    version = storage.version("tree")
+    assert version
+    assert version.mtime_ns > MOMENT_NS
+
+
 def test_there_is_room_and_a_boot_that_stays_the_same(place: Place) -> None:
     one, other = place.open(), place.open()
     assert one.free_bytes() > 0
     assert one.boot_id() == other.boot_id()
-
-
-def test_a_root_is_the_same_however_it_is_written(tmp_path: Path) -> None:
-    """References may be absolute, and are compared with it."""
-    (tmp_path / "media").mkdir()
-    (tmp_path / "media/a.png").write_bytes(b"a")
-    storage = LocalStorage({"media": tmp_path / "elsewhere" / ".." / "media"}, tmp_path)
-    assert resolve(f"file://{tmp_path}/media/a.png", storage.roots) == Source("media", "a.png")
