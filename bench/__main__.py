@@ -1,58 +1,79 @@
 """`python -m bench`: measures, prints tables, and with --write keeps docs/performance.md."""
 
 import argparse
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.broker import broker
+from bench.cases import SERVICE, folder_of, run_command
 from bench.copying import constants
-from bench.groups import GROUPS, SERVICE, Plant, folder_of, run_command
+from bench.groups import GROUPS
 from bench.machine import machine
 from bench.measuring import ROOT, Track
-from bench.report import BEGIN, BEGIN_BROKER, Goal, goal_lines, rewrite
-from bench.rivals import absent
+from bench.plant import Plant
+from bench.plot import plot
+from bench.report import BEGIN, BEGIN_BROKER, Group, goal_lines, rewrite, together
+from bench.rivals import absent, install_node_packages, versions
 from bench.samples import MB, Lot
 
 _BROKER = ["broker"]
-# The last is measured when asked for: why a constant is what it is, and nothing that a user would compare.
+# The last two when asked for: one needs RabbitMQ, the other tells why a constant is what it is.
 _ALL_GROUPS = {**GROUPS, "broker": broker, "constants": constants}
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-_NEEDED_BYTES = 12_000 * MB
+PICTURE = Path("pictures", "data-path.svg")
+_NEEDED_BYTES = 20_000 * MB
 _QUICK_SHARE, _QUICK_ROUNDS, _ROUNDS = 1 / 20, 2, 5
 
 
 def main() -> None:
     args = _arguments()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=args.work or _here_or_temp()) as name:
-        place = Path(name)
-        share = _QUICK_SHARE if args.quick else 1.0
-        _expect_room(place, share)
-        rounds = args.rounds or (_QUICK_ROUNDS if args.quick else _ROUNDS)
-        plant = Plant(Track(place), rounds, share, _install_archiver(place) if args.npm else None)
+        plant = _plant(args, Path(name))
         _warm_up(plant)
-        for names in [args.groups] if args.groups else [list(GROUPS), _BROKER]:
-            lines = []
-            for line in chain(_head(args, names, plant), _body(names, plant)):
-                print(line, flush=True)
-                lines.append(line)
-            if args.write:
-                rewrite(DOCUMENT, BEGIN_BROKER if names == _BROKER else BEGIN, lines)
+        head = _printed(_head(args, plant))
+        groups = [_measured(name, plant) for name in _ALL_GROUPS if name in args.groups]
+    goals = [goal for group in groups for goal in group.goals]
+    # The goals are of the full input: of a twentieth of it, half the time is the start of Python.
+    told = _printed(goal_lines(goals)) if goals and plant.share == 1 else []
+    if args.write:
+        _write(args.groups, head, groups, told)
+
+
+def _measured(name: str, plant: Plant) -> Group:
+    group = _ALL_GROUPS[name](plant)
+    _printed(group.lines())
+    return group
+
+
+def _printed(lines: Iterable[str]) -> list[str]:
+    kept = list(lines)
+    print(*kept, sep="\n", flush=True)
+    return kept
+
+
+def _write(names: Sequence[str], head: Sequence[str], groups: Sequence[Group], goals: Sequence[str]) -> None:
+    """The picture too, if it is of the groups that are in it."""
+    figures = [line for group in groups for line in group.lines()]
+    if names == _BROKER:
+        rewrite(DOCUMENT, BEGIN_BROKER, [*head, *figures, *goals])
+    else:
+        (DOCUMENT.parent / PICTURE).write_text(plot(together(groups).tables), encoding="utf-8")
+        rewrite(
+            DOCUMENT, BEGIN, [*head, f"![Bars of the times that are in the tables]({PICTURE})", "", *figures, *goals]
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, allow_abbrev=False)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(_ALL_GROUPS)}; all but the last")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(_ALL_GROUPS)}; all but the last two")
     parser.add_argument("--work", type=Path, metavar="DIR", help="where to measure; removed at the end")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"how often each case runs ({_ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the input, two rounds")
-    parser.add_argument("--npm", action="store_true", help="install Node's archiver, to compare with it")
+    parser.add_argument("--npm", action="store_true", help="install Node's archiver and yazl, to compare with them")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     return parser
 
@@ -65,7 +86,16 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
     if args.write and (args.quick or args.groups not in ([], _BROKER)):
         parser.error("--write keeps figures of the full input, and of every group or of `broker` alone")
+    args.groups = args.groups or list(GROUPS)
     return args
+
+
+def _plant(args: argparse.Namespace, place: Path) -> Plant:
+    share = _QUICK_SHARE if args.quick else 1.0
+    _expect_room(place, share)
+    rounds = args.rounds or (_QUICK_ROUNDS if args.quick else _ROUNDS)
+    node_modules = install_node_packages(place) if args.npm and shutil.which("npm") else None
+    return Plant(Track(place, place / "pycache"), rounds, share, node_modules)
 
 
 def _here_or_temp() -> Path | None:
@@ -84,42 +114,24 @@ def _expect_room(place: Path, share: float) -> None:
         raise SystemExit(f"{place.parent} has {free // MB:,} MB free; this takes {_NEEDED_BYTES * share // MB:,.0f} MB")
 
 
-def _install_archiver(place: Path) -> Path:
-    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", place, "archiver"], check=True)
-    return place / "node_modules"
-
-
-def _head(args: argparse.Namespace, names: Sequence[str], plant: Plant) -> Iterator[str]:
+def _head(args: argparse.Namespace, plant: Plant) -> Iterator[str]:
     """The command that gives these figures, and on what they were found."""
-    groups = [] if names == list(GROUPS) else names
+    groups = [] if args.groups == list(GROUPS) else args.groups
     words = [word for word in ("--quick", "--npm") if getattr(args, word[2:])]
     rounds = [f"--rounds {args.rounds}"] if args.rounds else []
     yield from (f"`{' '.join(['python -m bench', *groups, *rounds, *words])}`, {plant.rounds} rounds, on", "")
     yield from machine(plant.track.place)
-    if plant.node_modules is not None:
-        package = json.loads((plant.node_modules / "archiver" / "package.json").read_bytes())
-        yield f"- archiver {package['version']}"
+    yield from [f"- {', '.join(versions(plant.node_modules))}"] if plant.node_modules else []
     missing = absent(plant.node_modules)
     yield from [f"- absent: {', '.join(missing)}"] if missing else []
     yield ""
-
-
-def _body(names: Sequence[str], plant: Plant) -> Iterator[str]:
-    goals: list[Goal] = []
-    for name, measure in _ALL_GROUPS.items():
-        if name in names:
-            group = measure(plant)
-            goals += group.goals
-            yield from group.lines()
-    # The goals are of the full input: of a twentieth of it, half the time is the start of Python.
-    yield from goal_lines(goals) if goals and plant.share == 1 else ()
 
 
 def _warm_up(plant: Plant) -> None:
     """Compiles the modules, and proves by the manifest that what is going to be measured is right."""
     root = plant.track.new_directory()
     sample = plant.sample("warm-up", Lot("image", 100, 1000))
-    plant.track.clock(run_command(sample, root, "zip"))
+    plant.track.clock(run_command(sample, root, "--archive", "zip"))
     folder = folder_of(root)
     plant.track.clock([sys.executable, "-m", "bench.pack", folder, root / "packed.zip"])
     for made in (folder, folder.with_suffix(".zip"), root / "packed.zip"):

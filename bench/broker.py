@@ -5,6 +5,7 @@ Always against a node of its own, with workers as processes that log in as `expo
 
 import asyncio
 import json
+import operator
 import os
 import shutil
 import statistics
@@ -15,13 +16,14 @@ from heapq import nlargest
 from itertools import count
 from unittest.mock import patch
 
+from bench.cases import RUN, run, stages
 from bench.disturbed import disturbed
-from bench.groups import RUN, Plant, exported, run_command
-from bench.measuring import ROOT, Case, Cost, Result, expect, sizes_beneath
+from bench.measuring import ROOT, Cost, Result, expect, sizes_beneath
+from bench.plant import Plant
 from bench.profiling import BEGIN, OUT, PLACES
 from bench.promptness import promptness
-from bench.report import Goal, Group, Ratio, Sheet, Table
-from bench.samples import KB, MB, Lot, Sample
+from bench.report import Goal, Group, Ratio, Sheet, Table, together
+from bench.samples import KB, Lot, Sample
 from bench.scene import SETTINGS, Scene, cpu_seconds, memory_bytes, open_scene, project_of, settle_disk
 from tests.broker import workers as crews
 from tests.broker.commands import Document, export_start
@@ -48,11 +50,7 @@ async def _measured(plant: Plant) -> Group:
     async with open_scene(place) as scene:
         for part in (single, many, idle, promptness, disturbed):
             groups.append(await part(scene, plant))  # noqa: PERF401 - one after the other
-    return Group(
-        [table for group in groups for table in group.tables],
-        [note for group in groups for note in group.notes],
-        [goal for group in groups for goal in group.goals],
-    )
+    return together(groups)
 
 
 # ---- one large export
@@ -61,7 +59,7 @@ async def _measured(plant: Plant) -> Group:
 async def single(scene: Scene, plant: Plant) -> Group:
     """The same project by `run`, and through a worker that is there already, in turns."""
     film = plant.film
-    case = Case(RUN, lambda out: run_command(film, out / "exports"), exported(film))
+    case = run(RUN, film)
     runs: list[Cost] = []
     through: list[Cost] = []
     async with scene.crew("single", film.media) as workers:
@@ -70,20 +68,21 @@ async def single(scene: Scene, plant: Plant) -> Group:
         for number in range(plant.rounds):
             if number % 2:
                 through.append(await _through(scene, workers, worker, film, f"film-{number}"))
-            [run] = await asyncio.to_thread(plant.track.race, [case], 1)
-            runs += run.costs
+            [ran] = await asyncio.to_thread(plant.track.race, [case], 1)
+            runs += ran.costs
             if not number % 2:
                 through.append(await _through(scene, workers, worker, film, f"film-{number}"))
-    results = [_result(RUN, runs), _own(RUN, runs), _result(WORKER, through), _own(WORKER, through)]
-    times = [results[2].median / base.median for base in results[:2]]
-    beside = statistics.median(cost.wall_seconds - _own_seconds(cost) for cost in through)
+    ours, warm = Result.of(RUN, runs), Result.of(WORKER, through)
+    own, own_warm = stages(ours), stages(warm)
+    beside = statistics.median(map(operator.sub, warm.wall_seconds, own_warm.wall_seconds))
     note = (
         f"Of `{WORKER}`, {beside * 1000:.0f} ms are no stage of the export: broker, acceptance, decision and "
-        f"publication. It takes {times[1]:.2f} times the stages of `{RUN}`, which have no start of Python in them."
+        f"publication. It takes {warm.times(own):.2f} times the stages of `{RUN}`, in which Python does not start."
     )
-    goal = Goal("an export through the broker below 1.10 times `run`", f"{times[0]:.2f} times", times[0] < 1.10)
-    title = f"Through RabbitMQ: {film.files:,} files, {film.size_bytes // MB:,} MB, one warm worker"
-    return Group([Table(title, results, [Ratio(RUN), Ratio(results[1].name)])], [note], [goal])
+    times = warm.times(ours)
+    goal = Goal("an export through the broker below 1.10 times `run`", f"{times:.2f} times", times < 1.10)
+    title = f"Through RabbitMQ: {film.described}, one warm worker"
+    return Group([Table(title, [ours, own, warm, own_warm], [Ratio(RUN), Ratio(own.name)])], [note], [goal])
 
 
 async def _through(scene: Scene, workers: Workers, worker: Worker, sample: Sample, export_id: str) -> Cost:
@@ -99,19 +98,6 @@ async def _through(scene: Scene, workers: Workers, worker: Worker, sample: Sampl
     expect(export_id, media, sample.files, sample.size_bytes)
     await asyncio.to_thread(shutil.rmtree, folder)
     return cost
-
-
-def _result(name: str, costs: Sequence[Cost]) -> Result:
-    return Result(name, [cost.wall_seconds for cost in costs], costs)
-
-
-def _own(name: str, costs: Sequence[Cost]) -> Result:
-    return Result(f"{name}: its stages", [_own_seconds(cost) for cost in costs])
-
-
-def _own_seconds(cost: Cost) -> float:
-    """The stages, as the terminal event tells them."""
-    return float(sum(json.loads(cost.said)["timings_seconds"].values()))
 
 
 # ---- many small exports

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.groups import Plant, exported, run_command, stage
+from bench.cases import exported, run_words, stage
 from bench.measuring import Case, Result
+from bench.plant import Plant
 from bench.report import Group, Ratio, Table
 from bench.samples import KB, Lot, Sample
 from cli.main import main
 from service import copying
-from service.storage import sources
+from service.storage import filling, sources
 
 _CHUNK_BYTES = (64 * 1024, 256 * 1024, 1024 * 1024, 4 * 1024 * 1024)
 _HOP_FILES = (1, 16, 64, 256)
@@ -35,8 +36,8 @@ def constants(plant: Plant) -> Group:
 
 def _case(name: str, sample: Sample, chunk_bytes: int, hop_files: int) -> Case:
     def command(out: Path) -> Sequence[str | Path]:
-        _, *words = run_command(sample, out / "exports")
-        return [sys.executable, "-m", "bench.copying", str(chunk_bytes), str(hop_files), *words]
+        constants = [str(chunk_bytes), str(hop_files)]
+        return [sys.executable, "-m", "bench.copying", *constants, "run", *run_words(sample, out / "exports")]
 
     return Case(name, command, exported(sample))
 
@@ -47,6 +48,7 @@ def _table(title: str, runs: Sequence[Result], base: str) -> Table:
 
 
 if __name__ == "__main__":
-    sources.CHUNK_BYTES = int(sys.argv[1])
+    # Who imports the constant by its name has one of his own.
+    vars(sources)["CHUNK_BYTES"] = vars(filling)["CHUNK_BYTES"] = int(sys.argv[1])
     vars(copying)["_HOP_FILES"] = int(sys.argv[2])
     sys.exit(main(sys.argv[3:]))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.groups import Plant
+from bench.plant import Plant
 from bench.report import Goal, Group, Sheet
 from bench.samples import MB, Lot, Sample
 from bench.scene import PATIENCE_SECONDS, SETTINGS, Scene, project_of, settle_disk

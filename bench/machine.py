@@ -10,6 +10,7 @@ from pathlib import Path
 
 _TOOLS = {
     "cp": ("cp", "--version"),
+    "rsync": ("rsync", "--version"),
     "zip": ("zip", "-v"),
     "bsdtar": ("bsdtar", "--version"),
     "7z": ("7z",),

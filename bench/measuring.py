@@ -5,16 +5,22 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
+from typing import Self
 
 ROOT = Path(__file__).parents[1]
+_LOOKS, _PAUSE_SECONDS, _STILL_BYTES = 40, 0.05, 1_000_000
+
+Command = Callable[[Path], Sequence[str | Path]]
+"""Of a run, made for the directory in which it is to leave its result."""
 
 Check = Callable[[Path], None]
-"""Looks at what a run made; raises Wrong."""
+"""Looks at what a run made there; raises Wrong."""
 
 
 class Wrong(Exception):
@@ -23,20 +29,22 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one run took, and what it printed."""
+    """What one run took, and what it printed: CPU of all its processes, memory of the largest of them."""
 
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int
     said: str
+    disk_bytes: int = 0
+    """By which the disk became fuller, of a case in a race."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command, made for the directory in which it is to leave its result."""
+    """One of those that are compared."""
 
     name: str
-    command: Callable[[Path], Sequence[str | Path]]
+    command: Command
     check: Check
     start_in: Path = ROOT
 
@@ -48,7 +56,11 @@ class Result:
     name: str
     wall_seconds: Sequence[float]
     costs: Sequence[Cost] = field(default=(), repr=False)
-    """Of whole runs only: a stage has no memory of its own."""
+    """Of whole runs: a stage has neither CPU nor memory nor disk of its own."""
+
+    @classmethod
+    def of(cls, name: str, costs: Sequence[Cost]) -> Self:
+        return cls(name, [cost.wall_seconds for cost in costs], costs)
 
     @property
     def best(self) -> float:
@@ -58,17 +70,26 @@ class Result:
     def median(self) -> float:
         return statistics.median(self.wall_seconds)
 
-    @property
-    def cpu_seconds(self) -> float | None:
-        return min((cost.cpu_seconds for cost in self.costs), default=None)
+    def times(self, base: "Result") -> float:
+        """How many times as long as the other, by the medians."""
+        return self.median / base.median
 
     @property
-    def peak_bytes(self) -> int | None:
-        return max((cost.peak_bytes for cost in self.costs), default=None)
+    def cpu_seconds(self) -> float:
+        return min(cost.cpu_seconds for cost in self.costs)
 
     @property
     def peak_megabytes(self) -> float:
-        return (self.peak_bytes or 0) / 1e6
+        return max(cost.peak_bytes for cost in self.costs) / 1e6
+
+    @property
+    def disk_bytes(self) -> float:
+        """By the median: somebody else may write to the same disk."""
+        return statistics.median(cost.disk_bytes for cost in self.costs)
+
+
+def by_name(results: Iterable[Result]) -> dict[str, Result]:
+    return {result.name: result for result in results}
 
 
 @dataclass(frozen=True)
@@ -76,12 +97,13 @@ class Track:
     """Where cases run: a directory for their results, and the environment that they see."""
 
     place: Path
+    compiled: Path
+    """Modules, kept as on a user's machine, but not in the source tree."""
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """Compiled modules are kept, as on a user's machine, but not in the source tree."""
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return kept | {"PYTHONPYCACHEPREFIX": str(self.place / "pycache"), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        return kept | {"PYTHONPYCACHEPREFIX": str(self.compiled), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
 
     def race(self, cases: Sequence[Case], rounds: int) -> list[Result]:
         """Every case once a round, in another order each time; results go away at once."""
@@ -102,16 +124,17 @@ class Track:
                 _show(f"{number + 1}/{rounds} {case.name}")
                 costs[case.name].append(self._run(case, remove))
         _show("")
-        return [Result(name, [cost.wall_seconds for cost in runs], runs) for name, runs in costs.items()]
+        return [Result.of(name, runs) for name, runs in costs.items()]
 
     def _run(self, case: Case, remove: Callable[[Path], object]) -> Cost:
         out = self.new_directory()
-        # Nobody pays for what the case before has left to be written.
-        subprocess.run(["sync", "-f", out], check=True)
+        # Nobody pays for what the case before has left to be written, or removed.
+        before = _used_at_rest(out)
         cost = self.clock(case.command(out), case.start_in)
+        disk_bytes = _used_bytes(out) - before
         case.check(out)
         remove(out)
-        return cost
+        return replace(cost, disk_bytes=disk_bytes)
 
     def new_directory(self) -> Path:
         numbers = [int(path.name) for path in self._results.iterdir()]
@@ -148,6 +171,24 @@ class Track:
         return Cost(float(wall), float(cpu), int(peak), done.stdout)
 
 
+def _used_at_rest(place: Path) -> int:
+    """XFS frees the blocks of what was removed a little later (`inodegc` in fs/xfs/xfs_icache.c)."""
+    used = _used_bytes(place)
+    for _ in range(_LOOKS):
+        time.sleep(_PAUSE_SECONDS)
+        before, used = used, _used_bytes(place)
+        if abs(before - used) < _STILL_BYTES:
+            break
+    return used
+
+
+def _used_bytes(place: Path) -> int:
+    """Of the whole file system, with everything written: what two files share counts once."""
+    subprocess.run(["sync", "-f", place], check=True)
+    status = os.statvfs(place)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize
+
+
 def _show(doing: str) -> None:
     """One line on a terminal, written over by the next."""
     if sys.stderr.isatty():
@@ -165,3 +206,13 @@ def expect(what: str, found: Iterable[int], files: int, size_bytes: int) -> None
     sizes = list(found)
     if (len(sizes), sum(sizes)) != (files, size_bytes):
         raise Wrong(f"{what}: {len(sizes)} files of {sum(sizes)} bytes, and not {files} files of {size_bytes} bytes")
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """By the nearest rank.
+
+    >>> percentile([3.0, 1.0, 2.0], 0.5), percentile([3.0, 1.0, 2.0], 0.99)
+    (2.0, 3.0)
+    """
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * int(share * 1000) // 1000) - 1))]

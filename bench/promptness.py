@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
-from bench.groups import Plant
+from bench.measuring import percentile
+from bench.plant import Plant
 from bench.report import Goal, Group, Sheet
 from bench.samples import KB, Lot, make_sample
-from bench.scene import SETTINGS, Heard, Scene, is_copying, percentile, project_of
+from bench.scene import SETTINGS, Heard, Scene, is_copying, project_of
 from contracts import topology
 from service.announce import PROGRESS_EVERY_SECONDS
 from tests.broker.commands import Document, export_start, make_project

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,16 +168,6 @@ def memory_bytes(pid: int, file: str, name: str) -> int:
     lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     [kilobytes] = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
     return int(kilobytes) * 1024
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """By the nearest rank.
-
-    >>> percentile([3.0, 1.0, 2.0], 0.5), percentile([3.0, 1.0, 2.0], 0.99)
-    (2.0, 3.0)
-    """
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * int(share * 1000) // 1000) - 1))]
 
 
 def project_of(file: Path, **fields: Any) -> Document:
