@@ -93,10 +93,13 @@ class Attempt:
 
     def extent(self, name: str) -> Extent:
         """A finished file of this attempt, as a piece of an archive."""
-        version = self.storage.version(f"{self.tree}/{name}")
+        return self._whole(f"{self.tree}/{name}")
+
+    def _whole(self, key: str) -> Extent:
+        version = self.storage.version(key)
         if version is None:
-            raise Lost(name)
-        return Extent(EXPORTS, f"{self.tree}/{name}", 0, version.size_bytes, version)
+            raise Lost(key)
+        return Extent(EXPORTS, key, 0, version.size_bytes, version)
 
     # ---- what earlier attempts finished
 
@@ -196,7 +199,19 @@ class Attempt:
     def note_facts(self, facts: Facts) -> None:
         """What the survey found, a line a file; tells later why the plan was as it was."""
         lines = (f"{json.dumps([uri, *fact], default=str)}\n".encode() for uri, fact in facts.items())
-        self.storage.assemble(f"{self.key}/facts.jsonl", lines, self.moment_ns, _unwatched)
+        self.storage.assemble(_facts(self.key), lines, self.moment_ns, _unwatched)
+
+    # ---- room
+
+    def shares_blocks_with(self, extent: Extent) -> bool:
+        """Whether a copy of that whole file, in this attempt, takes no room."""
+        with suppress(SourceFault):  # the copying will tell
+            return self.storage.shares_blocks_with(extent, f"{self.key}/trial")
+        return False
+
+    def facts(self) -> Extent:
+        """The facts as a file: one that is there when the copying begins."""
+        return self._whole(_facts(self.key))
 
     # ---- the end
 
@@ -379,6 +394,10 @@ def _lock(key: str) -> str:
 
 def _journal(key: str) -> str:
     return f"{key}/journal.jsonl"
+
+
+def _facts(key: str) -> str:
+    return f"{key}/facts.jsonl"
 
 
 def _file_line(copy: Copy, written: Written) -> dict[str, object]:

@@ -27,6 +27,7 @@ from service.outcome import completed, failed
 from service.packing import SCRIPT, archive_size_bytes, lay_out
 from service.plan import plan_export
 from service.progress import Halt, Meter, Report, Stop
+from service.room import insist_on_room
 from service.script import write_script
 from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
@@ -38,8 +39,6 @@ Ts = TypeVarTuple("Ts")
 
 # How long to wait before a source that could not be read is tried again; the rounds of copying are one more.
 BACK_OFF_SECONDS = (0.2, 1.0)
-# Left free for texts, journal and whatever else lives on the disk.
-SPARE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +256,9 @@ class _Work:
     def _expect(self, plan: Plan, media: Mapping[str, Written]) -> None:
         """Totals for the progress, and whether there is room, before a byte is copied."""
         packs = plan.draft.options.archive is Archive.ZIP
-        self.meter.expect(plan, archive_size_bytes(plan) if packs else 0, media)
-        needed = self.meter.bytes_total - self.meter.bytes_done + SPARE_BYTES
-        free = self.shop.storage.free_bytes()
-        if needed > free:
-            raise Trouble(
-                ErrorCode.NO_SPACE, f"the export needs {needed:,} bytes of space and the exports root has {free:,}"
-            )
+        archive_bytes = archive_size_bytes(plan) if packs else 0
+        self.meter.expect(plan, archive_bytes, media)
+        insist_on_room(self.attempt, plan.without(media), plan.copies, archive_bytes)
 
     # ---- texts and archive
 

@@ -1,6 +1,6 @@
 """What a file consists of before it is bytes: literals, and extents of files that exist. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -64,6 +64,15 @@ def cut(segment: Segment, start: int, stop: int) -> Segment:
     if isinstance(segment, bytes):
         return segment[start:stop]
     return Extent(segment.root, segment.key, segment.start + start, segment.start + stop, segment.version)
+
+
+def whole_file(segments: Sequence[Segment]) -> Extent | None:
+    """The one file that they are, if they are one, and hold anything."""
+    match segments:
+        case [Extent(start=0, stop=stop, version=version) as extent] if 0 < stop == version.size_bytes:
+            return extent
+        case _:
+            return None
 
 
 def known(extent: Extent, crc32: int) -> Extent:

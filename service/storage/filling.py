@@ -16,19 +16,19 @@ from isal.isal_zlib import crc32, crc32_combine
 
 from service.model import Written
 from service.references import EXPORTS
-from service.segments import BLOCK_BYTES, Extent, Segment, split, total
+from service.segments import BLOCK_BYTES, Extent, Segment, split, total, whole_file
 from service.storage.disk import Disk
 from service.storage.port import Watch
 from service.storage.sources import CHUNK_BYTES, Roots
 
-_EXT4, _XFS, _BTRFS, _TMPFS = 0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994
+_EXT4, _XFS, _BTRFS, _TMPFS, _OVERLAY = 0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630
 
 _IS_MEMCPY = {_EXT4, _TMPFS}
 """Nothing is shared, and the kernel copies through memory like everybody. What this service wrote itself is then read
 again, which proves it and is as fast by two threads as copy_file_range(2) is."""
 _ALLOCATES = {_EXT4, _XFS, _TMPFS}
 """All blocks of a file can be had at once, without writing to them."""
-_PROVEN = {_EXT4, _XFS, _BTRFS, _TMPFS}
+_PROVEN = {_EXT4, _XFS, _BTRFS, _TMPFS, _OVERLAY}
 """Whose copies need no second look; CIFS left zeros in silence (golang/go#42400), ZFS did (openzfs/zfs#15526)."""
 
 _NOT_THIS_WAY = {
@@ -70,7 +70,7 @@ class Filler:
             self._file_system = self.disk.file_system(target)
         if not isinstance(segments, Sequence):
             return Lane(self, target, CHUNK_BYTES, watch).run(segments)
-        if (extent := _whole_file(segments)) and (cloned := self._cloned(extent, target, watch)):
+        if (extent := whole_file(segments)) and (cloned := self._cloned(extent, target, watch)):
             return cloned
         size_bytes = total(segments)
         by_kernel = any(isinstance(segment, Extent) and self.goes_by_kernel(segment) for segment in segments)
@@ -107,6 +107,11 @@ class Filler:
         return checksum
 
     # ---- a clone
+
+    def can_clone(self, extent: Extent, target: int) -> bool:
+        """Whether that file's blocks can be shared; `target` is a file to try it with, and filled then."""
+        with self.roots.opened(extent) as source:
+            return self._clone(extent.root, source, target)
 
     def _cloned(self, extent: Extent, target: int, watch: Watch) -> Written | None:
         """The file as a clone of that one; nothing where that cannot be, or not safely."""
@@ -314,15 +319,6 @@ def _joined(lanes: Sequence[Future[Written]]) -> Written:
         checksum = crc32_combine(checksum, written.crc32, written.size_bytes)
         size_bytes += written.size_bytes
     return Written(size_bytes, checksum)
-
-
-def _whole_file(segments: Sequence[Segment]) -> Extent | None:
-    """The one file that they are, if they are one, and hold anything."""
-    match segments:
-        case [Extent(start=0, stop=stop, version=version) as extent] if 0 < stop == version.size_bytes:
-            return extent
-        case _:
-            return None
 
 
 def _is_racy(extent: Extent) -> bool:

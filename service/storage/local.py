@@ -12,7 +12,7 @@ from contracts import ErrorCode
 from service.errors import Trouble
 from service.model import Written
 from service.references import EXPORTS
-from service.segments import Segment, Version
+from service.segments import Extent, Segment, Version
 from service.storage.disk import Disk
 from service.storage.filling import NO_SPACE, Filler
 from service.storage.locks import hold
@@ -254,6 +254,16 @@ class LocalStorage(Roots):
     def free_bytes(self) -> int:
         with _as_trouble(EXPORTS):
             return self._disk.free_bytes(self._exports)
+
+    def shares_blocks_with(self, extent: Extent, key: str) -> bool:
+        path = self._path(key)
+        with _as_trouble(key):
+            descriptor = self._disk.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            try:
+                return self._filler.can_clone(extent, descriptor)
+            finally:
+                self._disk.close(descriptor)
+                self._disk.unlink(path)
 
     def boot_id(self) -> str | None:
         # The host too: two hosts on one mount do not share a page cache.

@@ -26,7 +26,7 @@ class MemoryStorage:
     """What one process sees of a `Memory`. Reads a source also where its CRC-32 is known: that costs nothing here."""
 
     def __init__(self, memory: "Memory", scope: str = "", trusted: Collection[str] = ()) -> None:
-        self.roots: Mapping[str, str] = {name: f"/{name}" for name in memory.roots if name != EXPORTS}
+        self.roots: Mapping[str, str] = {name: f"/{name}" for name in memory.sources}
         self.real_roots = self.roots
         self.scope = scope
         self.trusted = frozenset(trusted)
@@ -192,9 +192,10 @@ class MemoryStorage:
 
 
 class Memory:
-    """What storages share as processes share a disk: readable roots with their files by key, and the exports root."""
+    """What storages share as processes share a disk: `sources`, each a root with its files by key, and the exports."""
 
     def __init__(self, sources: Mapping[str, Mapping[str, bytes]], room_bytes: int = 1024**3) -> None:
+        self.sources = tuple(sources)
         self.room_bytes = room_bytes
         self.alone = threading.RLock()
         self.roots = {EXPORTS: _Directory({})}

@@ -138,5 +138,11 @@ class Storage(Protocol):
     def free_bytes(self) -> int:
         """Room for new files in the exports root."""
 
+    def shares_blocks_with(self, extent: Extent, key: str) -> bool:
+        """Whether a copy of this whole file would need no room of its own, as far as a trial at `key` can tell.
+
+        Nothing is left of the trial. Raises as `read` does.
+        """
+
     def boot_id(self) -> str | None:
         """Changes when what was not made durable may have been lost; nothing if that cannot be told."""

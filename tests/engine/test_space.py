@@ -11,7 +11,7 @@ import pytest
 
 from contracts import ErrorCode
 from service.errors import Trouble
-from tests.engine.faulty import Call, WatchedDisk, failing
+from tests.engine.faulty import Call, SharingDisk, WatchedDisk, failing
 from tests.engine.workbench import (
     Bench,
     Undisturbed,
@@ -57,6 +57,34 @@ def test_too_little_space_is_said_with_both_figures_before_anything_is_copied(be
     assert needed > 16 * 1024 * 1024 + 2 * 600_000, "the media, the archive, and some to spare"
     assert list(bench.attempt(1).glob("tree/*/*")) == []
     assert bench.outcome() is None
+
+
+def test_where_blocks_can_be_shared_an_export_needs_next_to_no_space(bench: Bench) -> None:
+    """The trial is made only where room is short, and only of files that can be cloned; slices need their bytes."""
+
+    class Small(SharingDisk):
+        def free_bytes(self, path: str) -> int:
+            return 16 * 1024 * 1024 + 200_000
+
+    disk = Small()
+    completed(bench.run(start(small_project()), disk))
+    assert disk.calls.count("clone") > 2
+    assert not list(bench.exports.rglob("trial"))
+
+
+def test_what_only_the_archive_shares_needs_the_space_of_its_media(bench: Bench) -> None:
+    """They are on another file system."""
+
+    class Small(SharingDisk):
+        def free_bytes(self, path: str) -> int:
+            return 16 * 1024 * 1024 + 800_000
+
+        def clone(self, source: int, target: int) -> None:
+            if str(bench.media) in str(Path(f"/proc/self/fd/{source}").readlink()):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            super().clone(source, target)
+
+    completed(bench.run(start(small_project()), Small()))
 
 
 def test_what_an_earlier_attempt_copied_needs_no_space_again(bench: Bench) -> None:
