@@ -178,6 +178,10 @@ class MemoryStorage:
         with self._exports("") as exports:
             return self._memory.room_bytes - sum(len(file.content) for file in set(exports.files()))
 
+    def shares_blocks_with(self, extent: Extent, key: str) -> bool:
+        self._expected(extent)
+        return False
+
     def boot_id(self) -> str:
         return "memory"  # it is lost with all that is in it, or not at all
 

@@ -32,14 +32,14 @@ class Place(Protocol):
         """The media root is there no more."""
 
     def mount_another(self) -> None:
-        """An empty media root comes in the place of the one that was there."""
+        """An empty media root comes in the place of the one that was there, if it still was."""
 
 
 class InMemory:
     """Storages that share a `Memory`."""
 
-    def __init__(self) -> None:
-        self.memory = Memory({"media": {}})
+    def __init__(self, room_bytes: int = 1024**3) -> None:
+        self.memory = Memory({"media": {}}, room_bytes)
 
     def open(self) -> Storage:
         return MemoryStorage(self.memory)
@@ -90,7 +90,8 @@ class OnDisk:
         self.media.rename(self.home / "unmounted")
 
     def mount_another(self) -> None:
-        self.unmount()
+        if self.media.exists():
+            self.unmount()
         self.media.mkdir()
 
 
