@@ -8,13 +8,13 @@ import pytest
 
 from tests.house.repository import ROOT
 
-READERS = ["unzip", "zip", "7z", "bsdtar", "chromium"]
+TOOLS = ["unzip", "zip", "7z", "bsdtar", "chromium", "rsync", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"]
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A PATH of its own: all readers, and an apt-get that writes down what it is asked for."""
-    for name in READERS:
+    """A PATH of its own: all tools, and an apt-get that writes down what it is asked for."""
+    for name in TOOLS:
         fake(tmp_path, name, "")
     fake(tmp_path, "apt-get", f'echo "$@" >>{tmp_path}/asked; echo noise; echo noise >&2')
     return tmp_path
@@ -60,6 +60,12 @@ def test_who_may_not_install_is_told_what_to_type(machine: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.endswith("apt-get update && apt-get install -y unzip\n")
     assert not (machine / "asked").exists()
+
+
+def test_who_may_not_mount_needs_no_file_systems(machine: Path) -> None:
+    for program in machine.glob("mkfs.*"):
+        program.unlink()
+    assert install(machine, uid=1000).returncode == 0
 
 
 def test_what_apt_says_is_shown_when_it_fails(machine: Path) -> None:
