@@ -6,7 +6,7 @@ STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-fast check tools bench bench-gateway lock contracts vendor clean
+.PHONY: help setup demo test test-fast check tools bench bench-full bench-gateway lock contracts vendor clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -38,8 +38,12 @@ check: $(STAMP) ## Formatting, lint, layers and types
 tools: ## Install the outside readers that the tests use (unzip, 7z, …), where they are missing
 	@tests/tools/install
 
-bench: $(STAMP) ## Measure speed and memory against cp, cat and zip
-	@$(BIN)/python -m bench
+bench: $(STAMP) ## Measure copying, zipping, ranges and memory against cp, rsync, zip and others, in minutes
+	@$(BIN)/python -m bench --rounds 2
+
+bench-full: $(STAMP) ## The same in five rounds, with Node's zippers and RabbitMQ; writes docs/performance.md
+	@$(BIN)/python -m bench --npm --write
+	@$(BIN)/python -m bench broker --write
 
 bench-gateway: $(STAMP) ## Measure a gateway with ten thousand sockets, kills, and downloads
 	@$(BIN)/python -m bench.gateway

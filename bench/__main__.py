@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.broker import broker
-from bench.cases import SERVICE, folder_of, run_command
+from bench.cases import folder_of
 from bench.copying import constants
 from bench.groups import GROUPS
 from bench.machine import machine
@@ -129,13 +129,9 @@ def _head(args: argparse.Namespace, plant: Plant) -> Iterator[str]:
 
 def _warm_up(plant: Plant) -> None:
     """Compiles the modules, and proves by the manifest that what is going to be measured is right."""
-    root = plant.track.new_directory()
-    sample = plant.sample("warm-up", Lot("image", 100, 1000))
-    plant.track.clock(run_command(sample, root, "--archive", "zip"))
-    folder = folder_of(root)
-    plant.track.clock([sys.executable, "-m", "bench.pack", folder, root / "packed.zip"])
-    for made in (folder, folder.with_suffix(".zip"), root / "packed.zip"):
-        plant.track.clock([SERVICE, "verify", made])
+    root = plant.proven(plant.sample("warm-up", Lot("image", 100, 1000)))
+    plant.track.clock([sys.executable, "-m", "bench.pack", folder_of(root), root / "packed.zip"])
+    plant.verify(root / "packed.zip")
 
 
 if __name__ == "__main__":

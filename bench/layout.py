@@ -12,6 +12,7 @@ from service.streaming_zip import Entry, plan_zip
 
 # One half starts on a block each, as the service has it for files of 64 KiB and more; the other is too small for that.
 _SIZES_BYTES = (5_000_000, 20_000)
+_FOLDER = "export_project_20260101T000000Z"
 
 
 def main(files: int) -> None:
@@ -25,8 +26,9 @@ def main(files: int) -> None:
 
 def _entries(files: int) -> Iterator[Entry]:
     for number in range(files):
-        name, size_bytes = f"export_project/videos/{number:06d}_a-sentence_video.mp4", _SIZES_BYTES[number % 2]
-        yield Entry(name, Extent(EXPORTS, name, 0, size_bytes, Version(size_bytes, 0, number)), number)
+        name, size_bytes = f"videos/{number:06d}_a-sentence_video.mp4", _SIZES_BYTES[number % 2]
+        extent = Extent(EXPORTS, f"{_FOLDER}/{name}", 0, size_bytes, Version(size_bytes, 0, number))
+        yield Entry(f"{_FOLDER}/{name}", extent, number)
 
 
 if __name__ == "__main__":

@@ -42,9 +42,10 @@ def layout(plant: Plant) -> Group:
     cases = [_layout(1), _layout(entries)]
     base, ours = plant.track.race(cases, plant.rounds)
     ours, alone = with_stages(ours, "layout")
+    above = ours.peak_megabytes - base.peak_megabytes
     goals = [
         Goal(f"{entries:,} entries laid out in 2 s", f"{alone.median:.1f} s", alone.median <= 2),
-        Goal("and in 150 MB", f"{ours.peak_megabytes:.0f} MB", ours.peak_megabytes <= 150),
+        Goal("and in 150 MB above the start", f"{above:.0f} MB", above <= 150),
     ]
     return Group([Table("Layout of a ZIP", [base, ours, alone])], goals=goals)
 

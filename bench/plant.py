@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from bench.cases import folder_of, run_command
+from bench.cases import SERVICE, folder_of, run_command
 from bench.measuring import Track
 from bench.samples import KB, MB, Again, Lot, Sample, make_sample
 
@@ -49,6 +49,17 @@ class Plant:
 
     def sample(self, name: str, *lots: Lot, again: Again = Path.hardlink_to) -> Sample:
         return make_sample(self.track.place / "samples" / name, *lots, again=again)
+
+    def proven(self, sample: Sample, *options: str) -> Path:
+        """Exports it as folder and ZIP, not measured; both are read again, and must be what the manifest says."""
+        root = self.track.new_directory()
+        event = self.track.clock(run_command(sample, root, "--archive", "zip", *options)).said
+        self.verify(folder_of(root), root / json.loads(event)["archive"]["name"])
+        return root
+
+    def verify(self, *made: Path) -> None:
+        for one in made:
+            self.track.clock([SERVICE, "verify", one])
 
     def part(self, count: int) -> int:
         return max(1, round(count * self.share))
