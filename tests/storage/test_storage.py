@@ -557,6 +557,17 @@ def test_a_directory_tells_when_something_came_into_it_or_went(change: str, stor
     assert version.mtime_ns > MOMENT_NS
 
 
+def test_nothing_is_left_of_a_trial_whether_blocks_can_be_shared(place: Place, storage: Storage) -> None:
+    place.put("a.mp4", LARGE)
+    extent = whole(storage, "a.mp4")
+    assert storage.shares_blocks_with(extent, "trial") is storage.shares_blocks_with(extent, "trial")
+    assert storage.names("") == []
+    place.take("a.mp4")
+    with pytest.raises(SourceMissing):
+        storage.shares_blocks_with(extent, "trial")
+    assert storage.names("") == []
+
+
 def test_there_is_room_and_a_boot_that_stays_the_same(place: Place) -> None:
     one, other = place.open(), place.open()
     assert one.free_bytes() > 0
