@@ -1,7 +1,7 @@
 """What an export holds, how it ends, and how it is gone on with, does not depend on the kind of storage."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -43,12 +43,13 @@ MOMENT_NS = int(REQUESTED_AT.timestamp()) * 10**9
 def anywhere(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A place of each kind, with the small project's media."""
     with STORAGES[request.param](request) as place:
-        supply(place)
+        supply(place, MEDIA)
         yield place
 
 
-def supply(place: Place) -> None:
-    for key, content in MEDIA.items():
+def supply(place: Place, media: Mapping[str, bytes]) -> None:
+    """Puts all of them there."""
+    for key, content in media.items():
         place.put(key, content)
 
 
@@ -114,7 +115,7 @@ def test_an_export_is_the_same_wherever_it_is_made(request: pytest.FixtureReques
     made = []
     for kind in ("memory", "local"):
         with STORAGES[kind](request) as place:
-            supply(place)
+            supply(place, MEDIA)
             made.append(exported(start(small_project()), place.open()))
     assert made[0] == made[1]
     assert made[0].moments_ns == {MOMENT_NS}
@@ -153,13 +154,13 @@ def test_media_that_are_not_mounted_are_trouble_wherever_they_should_be(anywhere
         run(start(small_project()), anywhere.open())
     assert trouble.value.code is ErrorCode.STORAGE_UNAVAILABLE
     anywhere.mount_another()
-    supply(anywhere)
+    supply(anywhere, MEDIA)
     assert completed(run(start(small_project()), anywhere.open()).event).outcome is Outcome.PARTIAL
 
 
 def test_room_is_looked_for_before_anything_is_copied() -> None:
     place = InMemory(room_bytes=1_000_000)
-    supply(place)
+    supply(place, MEDIA)
     with pytest.raises(Trouble) as trouble:
         run(start(small_project()), place.open())
     assert trouble.value.code is ErrorCode.NO_SPACE
