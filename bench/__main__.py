@@ -56,15 +56,14 @@ def _printed(lines: Iterable[str]) -> list[str]:
 
 
 def _write(names: Sequence[str], head: Sequence[str], groups: Sequence[Group], goals: Sequence[str]) -> None:
-    """The picture too, if it is of the groups that are in it."""
+    """The page's part that these groups are, and of the data path the picture."""
     figures = [line for group in groups for line in group.lines()]
     if names == _BROKER:
         rewrite(DOCUMENT, BEGIN_BROKER, [*head, *figures, *goals])
-    else:
-        (DOCUMENT.parent / PICTURE).write_text(plot(together(groups).tables), encoding="utf-8")
-        rewrite(
-            DOCUMENT, BEGIN, [*head, f"![Bars of the times that are in the tables]({PICTURE})", "", *figures, *goals]
-        )
+        return
+    (DOCUMENT.parent / PICTURE).write_text(plot(together(groups).tables), encoding="utf-8")
+    picture = f"![The same as bars; every figure is in the tables below]({PICTURE})"
+    rewrite(DOCUMENT, BEGIN, [*head, picture, "", *figures, *goals])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -55,7 +55,7 @@ def _goals_of_zip(ours: Result, alone: Result, theirs: dict[str, Result], files:
         if name in theirs:
             speed, pure = theirs[name].times(ours), theirs[name].times(alone)
             found = f"{speed:.1f} times (without Python's start {pure:.1f})"
-            yield Goal(f"a ZIP at least {least} times as fast as {name}", found, speed >= least)
+            yield Goal(f"a ZIP at least {least} times as fast as `{name}`", found, speed >= least)
     once, pure = ours.times(theirs[CAT]), alone.times(theirs[CAT])
     yield Goal(f"and at most 1.2 times `{CAT}`", f"{once:.2f} times (without Python's start {pure:.2f})", once <= 1.2)
     most = 40 + files / 1000
@@ -91,7 +91,7 @@ def _goals_of_virtual(virtual: Result, others: dict[str, Result], sample: Sample
     name = copied_and(ARCHIVER)
     if name in others:
         speed = others[name].times(virtual)
-        promise = f"a folder and a ZIP to download at least 5 times as fast as {name}"
+        promise = f"a folder and a ZIP to download at least 5 times as fast as `{name}`"
         yield Goal(promise, f"{speed:.1f} times", speed >= 5)
     disk = virtual.disk_bytes / sample.size_bytes
     yield Goal("and it takes no more disk than the folder", f"{disk:.1%} of the media", disk <= _NO_EXTRA_DISK)

@@ -15,22 +15,13 @@ def small_files(plant: Plant) -> Group:
     """Where the work is in names and not in bytes."""
     sample = plant.sample("small", Lot("image", plant.part(10_000), 20 * KB))
     ours, *others = plant.track.race_without_removing(folder_cases(sample, RSYNC), plant.rounds)
+    rows = [*with_stages(ours, "copying"), *others]
     title = f"Folder of small files: {sample.files:,} files of 20 KB"
-    return Group(
-        [
-            Table(
-                title,
-                [*with_stages(ours, "copying"), *others],
-                _RATIOS,
-                sample.size_bytes,
-                is_drawn=True,
-            )
-        ]
-    )
+    return Group([Table(title, rows, _RATIOS, sample.size_bytes, is_drawn=True)])
 
 
 def huge_file(plant: Plant) -> Group:
-    """Where the work is in bytes and not in names; half of what room there is for it and its copy, if that is less."""
+    """Where the work is in bytes and not in names. With its copy it takes half of the room that is there, at most."""
     room_megabytes = plant.free_bytes() // MB // 4
     sample = plant.sample("huge", Lot("video", 1, min(plant.part(_HUGE_MEGABYTES), room_megabytes) * MB))
     ours, *others = plant.track.race(folder_cases(sample), plant.rounds)

@@ -43,7 +43,8 @@ def mounted(system: FileSystem, place: Path, size_bytes: int) -> Iterator[Path]:
         try:
             yield point
         finally:
-            _carry_out("umount", point)
+            # Lazily: after Ctrl-C somebody may still be at work there for a moment.
+            _carry_out("umount", "--lazy", point)
     finally:
         image.unlink(missing_ok=True)
         point.rmdir()
