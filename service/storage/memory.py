@@ -282,8 +282,8 @@ class _Directory(_Node):
 
     def drop(self, key: str) -> None:
         directory, name = self.place(key)
-        directory.content.pop(name, None)
-        directory.touch()
+        if directory.content.pop(name, None):
+            directory.touch()
 
     def files(self) -> Iterator[_File]:
         for node in self.content.values():
