@@ -122,7 +122,7 @@ def copied_and(name: str) -> str:
 def absent(node_modules: Path | None) -> list[str]:
     """Those that are not installed."""
     missing = [name for name, words in {**COPIERS, **_ZIPPERS}.items() if not _is_here(words)]
-    return missing if node_modules is not None else [*missing, *(f"{name}; --npm installs it" for name in _NODE)]
+    return missing if node_modules is not None else [*missing, "Node's archiver and yazl (--npm installs them)"]
 
 
 def install_node_packages(place: Path) -> Path:
