@@ -17,7 +17,7 @@ from tests.engine.workbench import FOLDER, completed, noise, small_project, star
 from tests.storage.file_systems import KINDS, SHARE_BLOCKS
 from tests.storage.places import InMemory, OnDisk, on_a
 
-LARGE_BYTES, LARGE_FILES = 16 * 1024 * 1024, 8
+LARGE_BYTES, LARGE_FILES = 8 * 1024 * 1024, 8
 SMALL_BYTES, SMALL_FILES = 20_000, 50
 GROWTH_AT_MOST = 0.02
 """Of what is exported: names, texts, journal, and in the archive the small files."""
