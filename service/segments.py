@@ -1,7 +1,7 @@
 """What a file consists of before it is bytes: literals, and extents of files that exist. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -77,7 +77,7 @@ def whole_file(segments: Sequence[Segment]) -> Extent | None:
 
 def known(extent: Extent, crc32: int) -> Extent:
     """The same extent, with the CRC-32 of its bytes."""
-    return replace(extent, crc32=crc32)
+    return Extent(extent.root, extent.key, extent.start, extent.stop, extent.version, crc32)
 
 
 def split(segments: Iterable[Segment], size_bytes: int, count: int) -> Iterator[tuple[int, list[Segment]]]:

@@ -5,7 +5,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from contracts import ErrorCode
@@ -41,7 +41,7 @@ class LocalStorage(Roots):
 
     def assemble(self, key: str, segments: Iterable[Segment], moment_ns: int, watch: Watch) -> Written:
         part = self._path(key + _PART)
-        with _as_trouble(key):
+        with _AsTrouble(key):
             descriptor = self._disk.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
                 try:
@@ -63,7 +63,7 @@ class LocalStorage(Roots):
 
     def create(self, key: str, body: bytes) -> bool:
         path = self._path(key)
-        with _as_trouble(key):
+        with _AsTrouble(key):
             while (made := self._create(path, body)) is None:
                 pass  # a sweep took the draft for a dead one's
             self._sync(os.path.dirname(path))
@@ -96,7 +96,7 @@ class LocalStorage(Roots):
         return True
 
     def claim(self, key: str) -> bool:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             try:
                 self._disk.mkdir(self._path(key))
             except FileExistsError:
@@ -107,14 +107,14 @@ class LocalStorage(Roots):
         path = self._exports
         for part in key.split("/"):
             parent, path = path, f"{path}/{part}"
-            with _as_trouble(key), contextlib.suppress(FileExistsError):
+            with _AsTrouble(key), contextlib.suppress(FileExistsError):
                 self._disk.mkdir(path)
-            with _as_trouble(key):
+            with _AsTrouble(key):
                 # Also when it was there: whoever made it may have died before this.
                 self._sync(parent)
 
     def get(self, key: str) -> bytes | None:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             try:
                 descriptor = self._disk.open(self._path(key), os.O_RDONLY)
             except OSError as fault:
@@ -134,7 +134,7 @@ class LocalStorage(Roots):
         return bytes(content)
 
     def version(self, key: str) -> Version | None:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             try:
                 return version_of(self._disk.stat(self._path(key)))
             except OSError as fault:
@@ -143,14 +143,14 @@ class LocalStorage(Roots):
                 raise
 
     def names(self, key: str) -> list[str]:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             try:
                 return sorted(self._disk.listdir(self._path(key)))
             except FileNotFoundError:
                 return []
 
     def append(self, key: str, line: bytes) -> None:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             descriptor = self._disk.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 self._write_all(descriptor, line)
@@ -158,7 +158,7 @@ class LocalStorage(Roots):
                 self._disk.close(descriptor)
 
     def link(self, key: str, target: str) -> bool:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             try:
                 return self._link(self._path(key), self._path(target))
             except FileNotFoundError:
@@ -171,7 +171,7 @@ class LocalStorage(Roots):
 
     def make_durable(self, key: str) -> None:
         path = self._path(key)
-        with _as_trouble(key):
+        with _AsTrouble(key):
             try:
                 self._sync(path)
             except OSError:
@@ -192,12 +192,12 @@ class LocalStorage(Roots):
             self._disk.close(descriptor)
 
     def set_moment(self, key: str, moment_ns: int) -> None:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             self._disk.set_times(self._path(key), moment_ns)
 
     def rename(self, key: str, target: str) -> bool:
         path, final = self._path(key), self._path(target)
-        with _as_trouble(target):
+        with _AsTrouble(target):
             try:
                 # A file would be replaced by rename(2), a directory only if it is empty, which no export is.
                 moved = self._move_file(path, final) if self._is_file(path) else self._move_directory(path, final)
@@ -227,7 +227,7 @@ class LocalStorage(Roots):
         return True
 
     def remove(self, key: str) -> None:
-        with _as_trouble(key), contextlib.suppress(FileNotFoundError):
+        with _AsTrouble(key), contextlib.suppress(FileNotFoundError):
             self._remove(self._path(key))
 
     def _remove(self, path: str) -> None:
@@ -240,11 +240,11 @@ class LocalStorage(Roots):
         self._disk.rmdir(path)
 
     def hold(self, key: str) -> Hold | None:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             return hold(self._disk, self._path(key))
 
     def beat(self, key: str) -> None:
-        with _as_trouble(key):
+        with _AsTrouble(key):
             self._disk.touch(self._path(key))
 
     def pulse(self, key: str) -> int | None:
@@ -252,12 +252,12 @@ class LocalStorage(Roots):
         return None if version is None else version.mtime_ns
 
     def free_bytes(self) -> int:
-        with _as_trouble(EXPORTS):
+        with _AsTrouble(EXPORTS):
             return self._disk.free_bytes(self._exports)
 
     def shares_blocks_with(self, extent: Extent, key: str) -> bool:
         path = self._path(key)
-        with _as_trouble(key):
+        with _AsTrouble(key):
             descriptor = self._disk.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
                 return self._filler.can_clone(extent, descriptor)
@@ -276,13 +276,23 @@ class LocalStorage(Roots):
         return f"{self._exports}/{key}" if key else self._exports
 
 
-@contextlib.contextmanager
-def _as_trouble(key: str) -> Iterator[None]:
-    """Whatever goes wrong in the exports root is this machine's trouble."""
-    try:
-        yield
-    except OSError as fault:
-        raise Trouble(_code(fault), f'"{key}" in the exports root: {fault.strerror or fault}') from fault
+class _AsTrouble:
+    """Whatever goes wrong in the exports root is this machine's trouble.
+
+    A class: an export of small files enters it a dozen times for each, and a generator takes four times as long.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, fault: BaseException | None, __: object) -> None:
+        if isinstance(fault, OSError):
+            raise Trouble(_code(fault), f'"{self._key}" in the exports root: {fault.strerror or fault}') from fault
 
 
 def _code(fault: OSError) -> ErrorCode:

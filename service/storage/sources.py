@@ -97,10 +97,10 @@ class Roots:
     @contextlib.contextmanager
     def _opened_source(self, source: Source) -> Iterator[tuple[int, Version]]:
         root = self._root(source.root)
-        with _as_source_fault():
+        with _AS_SOURCE_FAULT:
             descriptor = self._disk.open_beneath(root, source.key)
         try:
-            with _as_source_fault():
+            with _AS_SOURCE_FAULT:
                 status = self._disk.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceUnreadable("is not a regular file")
@@ -120,7 +120,7 @@ class Roots:
         with self._opened_source(Source(extent.root, extent.key)) as (descriptor, version):
             _expect(extent, version)
             yield descriptor
-            with _as_source_fault():
+            with _AS_SOURCE_FAULT:
                 status = self._disk.fstat(descriptor)
             _expect(extent, version_of(status))
 
@@ -150,7 +150,7 @@ class Roots:
 
     def read_piece(self, descriptor: int, buffer: memoryview, offset: int) -> int:
         """Some bytes of a source; at least one."""
-        with _as_source_fault():
+        with _AS_SOURCE_FAULT:
             count = self._disk.read_into(descriptor, buffer, offset)
         if count == 0:
             raise SourceUnreadable("became shorter while it was read")
@@ -166,13 +166,18 @@ def version_of(status: os.stat_result) -> Version:
     return Version(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-@contextlib.contextmanager
-def _as_source_fault() -> Iterator[None]:
+class _AsSourceFault:
     """What goes wrong with a source ends the copying of that file, unless the store or this process is to blame."""
-    try:
-        yield
-    except OSError as fault:
-        raise _source_fault(fault) from fault
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, fault: BaseException | None, __: object) -> None:
+        if isinstance(fault, OSError):
+            raise _source_fault(fault) from fault
+
+
+_AS_SOURCE_FAULT = _AsSourceFault()
 
 
 def _source_fault(fault: OSError) -> Exception:
