@@ -1,6 +1,7 @@
-"""The disk is reached through service/storage only: no other module of the service so much as names a function for it.
+"""The disk is reached through service/storage only: nothing else so much as names a function for it, without a reason.
 
-A name is enough, no call is asked for: disk functions are handed to worker threads (`run_sync(os.unlink, …)`).
+A name is enough, no call is asked for: disk functions are handed to worker threads (`run_sync(os.unlink, …)`). The
+service and whatever deals with exports has no reason; test_moves.py watches them at work.
 """
 
 import ast
@@ -12,13 +13,17 @@ import pytest
 from tests.house.repository import modules_of, text_of
 
 # What of `os` knows nothing of a disk; all else does, or need not be in the service.
-PURE_OS = {"PathLike", "cpu_count", "environ", "fsdecode", "fsencode", "fspath", "getenv", "getpid", "path"}
+PURE_OS = {
+    *("PathLike", "SEEK_CUR", "SEEK_END", "SEEK_SET", "_exit", "cpu_count", "environ"),
+    *("fsdecode", "fsencode", "fspath", "getenv", "getpid", "getuid", "path"),
+}
 PURE_OS_PATH = {"basename", "commonpath", "dirname", "isabs", "join", "normpath", "split", "splitext"}
-DISK_MODULES = {"aiofiles", "fcntl", "fileinput", "glob", "mmap", "shutil", "tempfile"}
+DISK_MODULES = {"aiofiles", "ctypes", "fcntl", "fileinput", "glob", "mmap", "shutil", "tempfile"}
 DISK_NAMES = {
     *("anyio.NamedTemporaryFile", "anyio.Path", "anyio.SpooledTemporaryFile", "anyio.TemporaryDirectory"),
     *("anyio.TemporaryFile", "anyio.mkdtemp", "anyio.mkstemp", "anyio.open_file"),
     *("builtins.open", "io.FileIO", "io.open", "io.open_code"),
+    *("bz2.open", "gzip.open", "lzma.open", "tarfile.open", "wave.open", "zipfile.ZipFile"),
 }
 # What a Path can and a PurePath cannot, but for what strings, dictionaries, matches and loggers can too.
 PATH_METHODS = set(dir(Path)) - set(dir(PurePath)) - {"copy", "group", "info", "move", "replace"}
@@ -79,6 +84,73 @@ def test_only_storage_names_the_disk() -> None:
     assert [f"{module} {name}" for module in others for name in disk_names(text_of(module))] == []
 
 
+# Verbs of the port and of what stands on it, which are called as those of a Path are.
+OF_THE_PORT = {"ledger.open", "storage.rename"}
+
+# What a gateway and the commands do with files that are no media and no exports, or only to see whether they are there.
+REASONS: dict[str, tuple[str, set[str]]] = {
+    "cli/answer.py": (
+        "puts /dev/null in the place of a standard output that nobody reads any more",
+        {"os.O_WRONLY", "os.close", "os.devnull", "os.dup2", "os.open"},
+    ),
+    "cli/check_roots.py": (
+        "looks for an exports root, and makes one; what is beneath it is tried through the port",
+        {"exports.is_dir", "exports.mkdir", "exports.resolve", "media.resolve"},
+    ),
+    "cli/demonstrate.py": (
+        "makes a directory of its own with everything in it, and takes an earlier one away",
+        {
+            *("(directory / _MARK).exists", "(directory / _MARK).touch", "directory.exists", "directory.iterdir"),
+            *("directory.mkdir", "exports.absolute", "exports.glob", "sample.project.absolute"),
+            *("shutil", "shutil.rmtree"),
+        },
+    ),
+    "cli/ending.py": (
+        "looks whether what was exported is there",
+        {"(root / event.archive.name).is_file", "(root / event.folder.name).is_dir"},
+    ),
+    "cli/fetch.py": (
+        "writes what came over HTTP to where a person wants it, which is neither root",
+        {
+            *("fcntl", "fcntl.LOCK_EX", "fcntl.LOCK_NB", "fcntl.flock", "os.fsync"),
+            *("part.open", "part.rename", "part.unlink", "target.exists", "target.stat", "to.is_dir"),
+        },
+    ),
+    "cli/projects.py": ("reads the project that a person names", {"path.read_bytes"}),
+    "cli/run.py": (
+        "looks whether the roots are directories, and makes an exports root",
+        {"args.media.exists", "args.media.is_dir", "directory.mkdir"},
+    ),
+    "cli/secrets.py": ("looks whether there are secrets", {"_SECRETS.is_dir"}),
+    "cli/verify.py": (
+        "looks what was named and which of it are links; bytes and names come through the port, also for zipfile",
+        {
+            *("file.stat", "path.exists", "path.is_dir", "path.is_file", "path.is_symlink", "path.resolve"),
+            "zipfile.ZipFile",
+        },
+    ),
+    "cli/watch.py": ("looks whether the folder is there", {"(found.root / event.folder.name).is_dir"}),
+    "gateway/keys.py": ("reads the keys that tokens are signed with", {"path.read_bytes"}),
+    "gateway/openapi.py": ("runs at build time, on a directory of its own", {"TemporaryDirectory"}),
+    "gateway/page.py": (
+        "reads the page's own files, which are part of the program",
+        {"(WEB / 'index.html').read_text", "WEB.rglob", "path.read_bytes"},
+    ),
+    "gateway/sources.py": ("reads the project that another service wrote into a directory", {"path.open"}),
+}
+
+
+def test_gateway_and_commands_name_the_disk_only_for_what_is_neither_media_nor_an_export() -> None:
+    named = {str(module): names_without_lines(module) for module in modules_of("gateway", "cli")}
+    assert {module: names for module, names in named.items() if names} == {
+        module: names for module, (_, names) in REASONS.items()
+    }
+
+
+def names_without_lines(module: Path) -> set[str]:
+    return {name.partition(": ")[2] for name in disk_names(text_of(module))} - OF_THE_PORT
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -94,6 +166,8 @@ def test_only_storage_names_the_disk() -> None:
         "from shutil import copytree\ncopytree('x', 'y')",
         "from tempfile import mkdtemp\nmkdtemp()",
         "import io\nio.open('x')",
+        "import zipfile\nzipfile.ZipFile('x')",
+        "import ctypes\nctypes.CDLL(None).unlink(b'x')",
         "import anyio\nanyio.Path('x')",
         "from pathlib import Path\nPath('x').read_text()",
         "from pathlib import Path\ndef put(to: Path): to.write_bytes(b'')",
