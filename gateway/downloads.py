@@ -115,10 +115,11 @@ def _pieces(storage: Storage, plan: ZipPlan, part: Part) -> Generator[bytes, Non
     chunk = bytearray()
     for segment in plan.read(part.start, part.stop):
         for piece in (segment,) if isinstance(segment, bytes) else storage.read(segment):
-            chunk += piece
+            # Only now, when more is there: the last chunk goes out after the last look at the file that it is from.
             if len(chunk) >= CHUNK_BYTES:
                 yield bytes(chunk)
                 chunk.clear()
+            chunk += piece
     if chunk:
         yield bytes(chunk)
 

@@ -19,6 +19,9 @@ ALIGNED_FROM_BYTES = 64 * 1024
 """Bodies of this size and more start on a block of the archive, so that it can share a file's blocks (reflink)."""
 
 
+_JOINED_BYTES = 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One member of the archive. A name that ends in "/" is a directory."""
@@ -104,8 +107,8 @@ class _Layout(ZipStream):
         # unzip takes a true size of 4 GiB - 1 for "look further on" in the entries that follow, so none may follow
         # (docs/decisions/0003-a-zip-is-a-plan-before-it-is-bytes.md).
         self._filelist.sort(key=lambda info: info.file_size == 0xFFFF_FFFF)
-        directory = b"".join(self.footer())
-        yield directory, crc32(directory)
+        for part in _joined(self.footer()):
+            yield part, crc32(part)
 
     def _place(self, entry: Entry) -> Iterator[tuple[Segment, int]]:
         info = self._info(entry)
@@ -159,16 +162,27 @@ def _timestamp(moment: datetime) -> bytes:
     return struct.pack("<HHBi", 0x5455, 5, 1, min(max(seconds, 0), 0x7FFF_FFFF))
 
 
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that are worth a segment; a directory of 100,000 entries has as many, 16 MB in all."""
+    part = bytearray()
+    for piece in pieces:
+        part += piece
+        if len(part) >= _JOINED_BYTES:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
+
+
 def _checked(entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries as they come, up to the first that could land in a wrong place or on another one."""
     seen: set[str] = set()
     for entry in entries:
-        name = entry.name.removesuffix("/")
-        folded = name.casefold()
+        folded = entry.name.removesuffix("/").casefold()
         fault = "is there twice, if case is ignored" if folded in seen else _fault(entry)
         if fault:
             raise ValueError(f"entry {entry.name!r} {fault}")
-        seen.add(name if name == folded else folded)  # the layout keeps the name in any case: 10 MB of 100,000
+        seen.add(folded)
         yield entry
 
 

@@ -83,9 +83,6 @@ async def test_a_range_that_ends_within_a_changed_file_breaks_off_too(download: 
         await download.go(lambda: IN_PLACE["content"](download.long), range=f"bytes={MIB}-{11 * MIB}")
 
 
-@pytest.mark.xfail(
-    reason="gateway/downloads.py sends a chunk that is full before it looks at the file again", strict=True
-)
 async def test_a_range_of_whole_mebibytes_breaks_off_too(download: Download) -> None:
     """Its last byte fills a chunk."""
     with pytest.raises(httpx.RemoteProtocolError):
