@@ -113,6 +113,11 @@ def local_header(whole: bytes, info: zipfile.ZipInfo) -> tuple[tuple[Any, ...], 
     return fields, name, extra_fields(extra)
 
 
+def begin_of_body(whole: bytes, info: zipfile.ZipInfo) -> int:
+    fields, _, _ = local_header(whole, info)
+    return int(info.header_offset + LOCAL_HEADER.size + fields[9] + fields[10])
+
+
 def extra_fields(extra: bytes) -> dict[int, bytes]:
     fields = {}
     while extra:

@@ -1,13 +1,17 @@
 """A file that changes under a download, in whatever way, breaks the connection: no client takes it for whole."""
 
 import socket
+import zipfile
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.gateway.replicas import PATIENCE_SECONDS, House, asked, ended, house
+from tests.zip.archives import begin_of_body
 from tests.zip.changes import CHANGES, IN_PLACE, REPLACED
 
 MIB = 1024 * 1024
@@ -23,12 +27,12 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
 
 
 class Download:
-    """Of a finished export with two videos, the first of them a long one."""
+    """Of a finished export that begins with a long video, and has a short one for each of `CHANGES`."""
 
     def __init__(self, client: httpx.AsyncClient, path: str, videos: Path) -> None:
         self._client = client
         self._path = path
-        self.long, self.short = sorted(videos.iterdir())
+        self.long, *self.short = sorted(videos.iterdir())
         self.came = bytearray()
 
     async def whole(self) -> bytes:
@@ -38,7 +42,7 @@ class Download:
         """Downloads it; something happens when the first bytes have come. Raises RemoteProtocolError."""
         async with self._client.stream("GET", self._path, headers=headers) as answer:
             reading = answer.aiter_raw()
-            self.came += await anext(reading)
+            self.came = bytearray(await anext(reading))
             meanwhile()
             async for piece in reading:
                 self.came += piece
@@ -48,21 +52,27 @@ class Download:
 async def download(home: House) -> AsyncIterator[Download]:
     await home.worker()
     replica = await home.replica()
-    shown = await ended(replica, await asked(replica, home.project(0, big=[BIG_BYTES, 300_000])))
+    shown = await ended(replica, await asked(replica, home.project(0, big=[BIG_BYTES, *[300_000] * len(CHANGES)])))
     path, folder = f"/api/v1/exports/{shown['export_id']}/download", home.exports / shown["result"]["folder"]["name"]
     transport = httpx.AsyncHTTPTransport(socket_options=SMALL_BUFFER)
     async with httpx.AsyncClient(base_url=replica.url, transport=transport, timeout=PATIENCE_SECONDS) as client:
         yield Download(client, path, folder / "videos")
 
 
-@pytest.mark.parametrize("change", CHANGES)
-async def test_a_file_that_becomes_another_before_its_turn_breaks_the_download_off(
-    change: str, download: Download
-) -> None:
+async def test_a_file_that_becomes_another_before_its_turn_breaks_the_download_off(download: Download) -> None:
     whole = await download.whole()
-    with pytest.raises(httpx.RemoteProtocolError):
-        await download.go(lambda: CHANGES[change](download.short))
-    assert whole.startswith(download.came)
+    # From the last one to the first, so that each is the first one that is another.
+    for change, file in zip(CHANGES, reversed(download.short), strict=True):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await download.go(partial(CHANGES[change], file))
+        assert whole.startswith(download.came), change
+        assert len(download.came) <= begin_in(whole, file), change
+
+
+def begin_in(whole: bytes, file: Path) -> int:
+    """Where the archive has the body of this file."""
+    [info] = (one for one in zipfile.ZipFile(BytesIO(whole)).infolist() if one.filename.endswith(f"/{file.name}"))
+    return begin_of_body(whole, info)
 
 
 @pytest.mark.parametrize("change", IN_PLACE)

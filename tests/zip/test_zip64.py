@@ -40,8 +40,8 @@ def edges() -> list[Entry]:
 @pytest.mark.slow
 def test_every_reader_reads_all_of_the_files_at_the_edges_of_zip64(path: Path) -> None:
     write_sparsely(plan_zip(edges(), MOMENT), path)
-    # Of the huge ones unzip reads only the one that it once stumbled over: for all it takes a minute and a half.
-    assert found_by_all(path, unzip_ends=(f"{4 * GIB - 1}.mp4", ".txt")) == expected_of_all(edges())
+    # Of the huge ones unzip reads the first that needs Zip64 (for all, it takes a minute), and each text behind one.
+    assert found_by_all(path, unzip_ends=(f"{2 * GIB}.mp4", ".txt")) == expected_of_all(edges())
 
 
 @pytest.mark.slow
