@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from cli import exits
@@ -9,6 +10,8 @@ from cli.answer import answered
 from cli.show import NamedSize, console, show_completed
 from contracts import ExportCompleted, Outcome, Terminal
 from service.ledger import Decision, Ledger
+from service.model import FOLDERS
+from service.storage.local import LocalStorage
 
 
 def answer_end(decision: Decision, root: Path | None, absent: str | None, *, as_json: bool) -> int:
@@ -22,9 +25,8 @@ def answer_end(decision: Decision, root: Path | None, absent: str | None, *, as_
         return exits.FAILED
     if absent:
         return _say_absent(absent)
-    folder = None if root is None else root / event.folder.name
-    files = None if folder is None else _files_of(folder)
-    where = event.folder.uri if folder is None else str(folder)
+    files = None if root is None else _files_of(root, event.folder.name)
+    where = event.folder.uri if root is None else str(root / event.folder.name)
     return answered(_exit_code(event), lambda: show_completed(console(), event, files, where))
 
 
@@ -41,9 +43,13 @@ def exit_code_of(outcome: Outcome) -> int:
     return exits.COMPLETE if outcome is Outcome.COMPLETE else exits.PARTIAL
 
 
-def _files_of(folder: Path) -> Sequence[NamedSize]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
+def _files_of(root: Path, folder: str) -> Sequence[NamedSize]:
+    with closing(LocalStorage({}, root)) as storage:
+        names = set(storage.names(folder)) - set(FOLDERS.values())
+        for inner in FOLDERS.values():
+            names |= {f"{inner}/{name}" for name in storage.names(f"{folder}/{inner}")}
+        versions = {name: storage.version(f"{folder}/{name}") for name in sorted(names)}
+    return [(name, version.size_bytes) for name, version in versions.items() if version]
 
 
 def absent_of(event: Terminal, ledger: Ledger, root: Path, instead: str) -> str | None:

@@ -1,14 +1,19 @@
 """`verify`: compares an exported folder, or a ZIP of one, with its manifest, byte by byte.
 
-Trusts nothing that it reads: a manifest only names files to compare, and no link is followed out of the folder.
+Trusts nothing that it reads: a manifest only names files to compare, and no link is followed out of the folder. Its
+bytes come through the storage port, as all bytes do: a file that changes while it is compared is told of, not judged.
 """
 
 import errno
+import io
+import os
 import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Annotated, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, NamedTuple
 
 from isal.isal_zlib import crc32
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -20,12 +25,19 @@ from cli.errors import UsageError
 from cli.show import console
 from contracts.base import Bytes, Moment
 from contracts.faults import first_fault
+from service.errors import Trouble
 from service.manifest import MANIFEST
 from service.model import FOLDERS
 from service.naming import one_line
 from service.packing import names_in_order
+from service.references import EXPORTS, Source
 from service.segments import Extent, Version
+from service.storage.local import LocalStorage
+from service.storage.port import SourceFault
 from service.streaming_zip import Entry, ZipPlan, plan_zip
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_MANIFEST_BYTES = 1024**3
 """300,000 files with the longest references that the contract allows."""
@@ -69,28 +81,39 @@ def _show(path: Path, differences: Sequence[str]) -> None:
 
 
 def verify_folder(folder: Path) -> Iterator[str]:
-    """A sentence for each difference between the folder and its manifest."""
+    """A sentence for each difference between the folder and its manifest. Raises OSError."""
     file = folder / MANIFEST
     if not _is_own_file(file):
         yield f"{folder}: has no {MANIFEST}; it is no export, or not a finished one"
     elif file.stat().st_size > MAX_MANIFEST_BYTES:
         yield f"{file}: is too large to be a manifest"
     else:
-        manifest = _understood(file.read_bytes())
-        yield from [manifest] if isinstance(manifest, str) else _differences_in(folder, manifest.sums)
+        with closing(LocalStorage({}, folder)) as storage:
+            manifest = _understood(_content(storage, file, MANIFEST))
+            yield from [manifest] if isinstance(manifest, str) else _differences_in(folder, storage, manifest.sums)
 
 
-def _differences_in(folder: Path, planned: Mapping[str, Sums]) -> Iterator[str]:
+def _differences_in(folder: Path, storage: LocalStorage, planned: Mapping[str, Sums]) -> Iterator[str]:
     yield from (f"{name}/: is missing" for name in FOLDERS.values() if not _is_own_directory(folder / name))
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not _is_own_directory(path)}
-    found.pop(MANIFEST)
-    yield from _names_that_differ(set(planned), set(found))
-    for name in sorted(planned.keys() & found.keys()):
-        if not _is_own_file(found[name]):
+    found = set(_names_in(folder, storage)) - {MANIFEST}
+    yield from _names_that_differ(set(planned), found)
+    for name in sorted(planned.keys() & found):
+        if _is_own_file(folder / name):
+            yield from _sums_that_differ(name, planned[name], _sums_of(storage, folder / name, name))
+        else:
             yield f"{name}: is not a regular file"
-            continue
-        with found[name].open("rb") as file:
-            yield from _sums_that_differ(name, planned[name], _sums(file))
+
+
+def _names_in(folder: Path, storage: LocalStorage) -> Iterator[str]:
+    """Of everything beneath the folder that is no directory."""
+    directories = [""]
+    while directories:
+        above = directories.pop()
+        with _as_os_error(folder / above):
+            names = [f"{above}{name}" for name in storage.names(above.removesuffix("/"))]
+        inner = {name for name in names if _is_own_directory(folder / name)}
+        directories += [f"{name}/" for name in inner]
+        yield from (name for name in names if name not in inner)
 
 
 def _is_own_file(path: Path) -> bool:
@@ -105,8 +128,17 @@ def _is_own_directory(path: Path) -> bool:
 
 
 def verify_archive(path: Path) -> Iterator[str]:
-    """A sentence for each difference between the ZIP and its manifest, of which every byte of it follows."""
-    opened = _opened(path)
+    """A sentence for each difference between the ZIP and its manifest, of which every byte of it follows.
+
+    Raises OSError.
+    """
+    real = path.resolve()  # a person may name a link
+    with closing(LocalStorage({}, real.parent)) as storage:
+        yield from _differences_of(path, _file(storage, path, real.name))
+
+
+def _differences_of(path: Path, file: IO[bytes]) -> Iterator[str]:
+    opened = _opened(path, file)
     if isinstance(opened, str):
         yield opened
         return
@@ -125,8 +157,7 @@ def verify_archive(path: Path) -> Iterator[str]:
     except ValueError as fault:
         yield f"{MANIFEST}: cannot be an export's: {fault}"
         return
-    with path.open("rb") as file:
-        yield from _bytes_that_differ(file, plan, sums)
+    yield from _bytes_that_differ(file, plan, sums)
 
 
 class _Opened(NamedTuple):
@@ -137,10 +168,10 @@ class _Opened(NamedTuple):
     manifest: bytes
 
 
-def _opened(path: Path) -> _Opened | str:
+def _opened(path: Path, file: IO[bytes]) -> _Opened | str:
     """What the archive's own directory says of it, or a sentence when it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             top = next(iter(names), "").partition("/")[0]
             if f"{top}/{MANIFEST}" not in names:
@@ -239,9 +270,76 @@ def _sums_that_differ(name: str, planned: Sums, found: Sums) -> Iterator[str]:
         yield f"{name}: has CRC-32 {found.crc32:08x}, the manifest says {planned.crc32:08x}"
 
 
-def _sums(file: IO[bytes], at_most: int | None = None) -> Sums:
+def _sums(file: IO[bytes], at_most: int) -> Sums:
     size, checksum = 0, 0
-    while piece := file.read(_CHUNK_BYTES if at_most is None else min(_CHUNK_BYTES, at_most - size)):
+    while piece := file.read(min(_CHUNK_BYTES, at_most - size)):
         checksum = crc32(piece, checksum)
         size += len(piece)
     return Sums(size, checksum)
+
+
+# ---- the bytes of both
+
+
+def _content(storage: LocalStorage, path: Path, key: str) -> bytes:
+    """Of a small file; `path` is what a person calls it. Raises OSError."""
+    with _as_os_error(path):
+        return b"".join(map(bytes, storage.read(_whole(storage, key))))
+
+
+def _sums_of(storage: LocalStorage, path: Path, key: str) -> Sums:
+    with _as_os_error(path):
+        whole = _whole(storage, key)
+        return Sums(whole.size_bytes, storage.checksum(whole, lambda _: None))
+
+
+def _file(storage: LocalStorage, path: Path, key: str) -> IO[bytes]:
+    """To read from, as it is now. Nothing stays open. Raises OSError, also when it is read."""
+    with _as_os_error(path):
+        return io.BufferedReader(_Stored(storage, path, _whole(storage, key)), _CHUNK_BYTES)
+
+
+def _whole(storage: LocalStorage, key: str) -> Extent:
+    version = storage.look(Source(EXPORTS, key))
+    return Extent(EXPORTS, key, 0, version.size_bytes, version)
+
+
+class _Stored(io.RawIOBase):
+    """An extent as a file."""
+
+    def __init__(self, storage: LocalStorage, path: Path, whole: Extent) -> None:
+        self._storage = storage
+        self._path = path
+        self._whole = whole
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._whole.size_bytes}[whence]
+        if at < 0:
+            raise OSError(errno.EINVAL, "an offset before the beginning")
+        self._at = at
+        return at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        into, count = memoryview(buffer), 0
+        begin, end = (min(at, self._whole.size_bytes) for at in (self._at, self._at + len(into)))
+        with _as_os_error(self._path):
+            for piece in self._storage.read(replace(self._whole, start=begin, stop=end)):
+                into[count : count + len(piece)] = piece
+                count += len(piece)
+        self._at += count
+        return count
+
+
+@contextmanager
+def _as_os_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SourceFault, Trouble) as fault:
+        raise OSError(errno.EIO, str(fault) or "no such file", str(path)) from fault
