@@ -16,5 +16,5 @@ def java(tmp_path_factory: pytest.TempPathFactory) -> Java:
             "no JDK (javac), so nobody looked how Java reads our archives: apt-get install default-jdk-headless"
         )
     classes = tmp_path_factory.mktemp("java")
-    run("javac", "-d", classes, Path(__file__).with_name("Reader.java"))
+    run("javac", "-J-XX:-UsePerfData", "-d", classes, Path(__file__).with_name("Reader.java"))
     return Java(classes)

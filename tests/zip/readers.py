@@ -158,6 +158,6 @@ class Java:
         return self._run("file", path, end)
 
     def _run(self, *arguments: str | Path) -> Contents:
-        said = run("java", "-Xmx64m", "-XX:+UseSerialGC", "-cp", self.classes, "Reader", *arguments)
+        said = run("java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp", self.classes, "Reader", *arguments)
         lines = [line.split(" ", 2) for line in said.splitlines()]
         return {name: Found(int(size), int(checksum, 16)) for size, checksum, name in lines}
