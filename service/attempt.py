@@ -127,6 +127,8 @@ class Attempt:
         if is_whole and (line.boot_id is None or line.boot_id != self.storage.boot_id()):
             # It was never known to be on the disk, and the memory that had it is gone, or was another host's.
             is_whole = self._checksum(line.name, watch) == line.written.crc32
+            # Its time may be lost where its bytes are not.
+            self.storage.set_moment(target, self.moment_ns)
         if not is_whole:
             self.storage.remove(target)
         return is_whole
@@ -263,6 +265,8 @@ def begin(ledger: Ledger, export_id: str, moment_ns: int, worker: str = "") -> A
         attempt = Attempt(storage, export_id, number, moment_ns, hold, worker)
         try:
             attempt.prepare()
+            # From now on the number is told to others; a loss of power must not give it away a second time.
+            storage.make_durable(f"{RECORDS}/{export_id}")
         except BaseException:
             attempt.end()
             raise

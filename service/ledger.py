@@ -140,11 +140,11 @@ class Ledger:
         return first.model_copy(update={"project": project})
 
     def _list(self, command: ExportStart, project_id: str) -> None:
-        """Among the project's exports. Not durable: a repeat of the message does it again."""
+        """Among the project's exports."""
         shelf = _shelf(project_id)
-        if self.storage.version(shelf) is None:
-            self.storage.make_directories(shelf)
+        self.storage.make_directories(shelf)
         self.storage.claim(f"{shelf}/{_listed_as(command.requested_at, command.export_id)}")
+        self.storage.make_durable(shelf)
 
     def fingerprint(self, export_id: str, digest: str) -> str:
         """Of the first request that was made under this id: `digest`, unless there was one before."""
@@ -236,6 +236,7 @@ class Ledger:
         candidates = (folder, folder_name_beside(folder, export_id))
         for name in candidates:
             if self._owner(name) == export_id:
+                self.storage.make_durable(_NAMES)  # whoever reserved it may have died before this
                 return name
         for name in candidates:
             if self.storage.version(name) or self.storage.version(f"{name}.zip"):

@@ -214,6 +214,7 @@ class LocalStorage(Roots):
     def _move_file(self, path: str, final: str) -> bool:
         made = self._link(path, final) or self._disk.stat(path).st_ino == self._disk.stat(final).st_ino
         if made:
+            self._sync(os.path.dirname(final))  # nothing else orders changes in two directories
             self._disk.unlink(path)
         return made
 

@@ -114,7 +114,7 @@ class Storage(Protocol):
         """A file's or directory's content survives a loss of power. On failure the file is discarded."""
 
     def set_moment(self, key: str, moment_ns: int) -> None:
-        """Sets the modification time of a directory."""
+        """Sets the modification time of a file or directory."""
 
     def rename(self, key: str, target: str) -> bool:
         """Moves a file or directory durably to a free name; false when it is gone or the name is taken."""
