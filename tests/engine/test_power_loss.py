@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from contracts import ExportProgress, ExportStart, Terminal
+from contracts import ExportProgress, Terminal
 from service import attempt as attempts
-from service.attempt import Attempt, Finished, begin
-from service.ledger import Decision, Ledger, _shelf
+from service.attempt import Finished
+from service.ledger import Decision
 from service.storage.disk import Disk
 from service.storage.local import LocalStorage
-from service.storage.port import Storage, Watch
+from service.storage.port import Storage
 from service.sweep import sweep
 from tests.engine.faulty import Killed
 from tests.engine.power import (
@@ -338,48 +338,6 @@ def prove(states: int, seed: int) -> list[str]:
         return list(proof.violations(drawn(proof, states, random.Random(seed))))
 
 
-# ---- what these tests found, as it was proposed; to be removed when service/ has it --------------------------------
-
-
-@pytest.fixture(autouse=True)
-def mended(monkeypatch: pytest.MonkeyPatch) -> None:
-    take, reserve, list_ = Attempt._take, Ledger.reserve, Ledger._list
-
-    def take_with_its_time(attempt: Attempt, number: int, line: Finished, watch: Watch) -> bool:
-        taken = take(attempt, number, line, watch)
-        if taken:
-            attempt.storage.set_moment(f"{attempt.tree}/{line.name}", attempt.moment_ns)
-        return taken
-
-    def new_name_first(storage: LocalStorage, path: str, final: str) -> bool:
-        made = storage._link(path, final) or storage._disk.stat(path).st_ino == storage._disk.stat(final).st_ino
-        if made:
-            storage._sync(str(Path(final).parent))
-            storage._disk.unlink(path)
-        return made
-
-    def reserve_durably(ledger: Ledger, export_id: str, folder: str) -> str:
-        name = reserve(ledger, export_id, folder)
-        ledger.storage.make_durable(".exports/_names")
-        return name
-
-    def begin_durably(ledger: Ledger, export_id: str, moment_ns: int, worker: str = "") -> Attempt:
-        attempt = begin(ledger, export_id, moment_ns, worker)
-        ledger.storage.make_durable(RECORD)
-        return attempt
-
-    def list_durably(ledger: Ledger, command: ExportStart, project_id: str) -> None:
-        ledger.storage.make_directories(_shelf(project_id))
-        list_(ledger, command, project_id)
-        ledger.storage.make_durable(_shelf(project_id))
-
-    monkeypatch.setattr(Ledger, "_list", list_durably)
-    monkeypatch.setattr("service.export.begin", begin_durably)
-    monkeypatch.setattr(Attempt, "_take", take_with_its_time)
-    monkeypatch.setattr(LocalStorage, "_move_file", new_name_first)
-    monkeypatch.setattr(Ledger, "reserve", reserve_durably)
-
-
 # ---- the promise, and the model it is tested with -----------------------------------------------------------------
 
 
@@ -567,9 +525,10 @@ FORGETFUL: Sequence[Forgets] = (
 
 
 def is_caught(proof: Proof) -> bool:
-    """By the short form, whose states come in another order here: most bugs show in many of them."""
+    """By the short form, in an order in which it is soon seen: first what was announced, then here and there."""
     cuts = [*after_each_change(proof, Story()), *after_each_change(proof, adopting(proof))]
     random.Random(2).shuffle(cuts)
+    cuts.sort(key=lambda cut: proof.recording(cut.story).told(cut.at).end is None)
     return next(proof.violations(cuts), None) is not None
 
 
