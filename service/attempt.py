@@ -127,8 +127,8 @@ class Attempt:
         if is_whole and (line.boot_id is None or line.boot_id != self.storage.boot_id()):
             # It was never known to be on the disk, and the memory that had it is gone, or was another host's.
             is_whole = self._checksum(line.name, watch) == line.written.crc32
-            # Its time may be lost where its bytes are not.
-            self.storage.set_moment(target, self.moment_ns)
+            if is_whole:
+                self.storage.set_moment(target, self.moment_ns)  # may be lost where the bytes are not
         if not is_whole:
             self.storage.remove(target)
         return is_whole

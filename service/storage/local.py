@@ -203,7 +203,7 @@ class LocalStorage(Roots):
                 moved = self._move_file(path, final) if self._is_file(path) else self._move_directory(path, final)
             except FileNotFoundError:
                 moved = False
-            for directory in {os.path.dirname(path), os.path.dirname(final)}:
+            for directory in dict.fromkeys((os.path.dirname(final), os.path.dirname(path))):
                 with contextlib.suppress(FileNotFoundError):
                     self._sync(directory)
         return moved

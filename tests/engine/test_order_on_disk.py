@@ -56,9 +56,9 @@ def test_the_decision_is_whole_on_the_disk_before_it_counts_and_counts_before_an
     assert after[:3] == [noted[decided], f"fsync {RECORD}", f"fsync {RECORD}"]
     assert after[3] == f"link {ATTEMPT}/archive {archive}"
     assert after[4] == "fsync .", "its new name, before the old one goes"
-    assert sorted(after[5:7]) == ["fsync .", f"fsync {ATTEMPT}"]
+    assert after[5:7] == ["fsync .", f"fsync {ATTEMPT}"]
     assert after[7] == f"rename {ATTEMPT}/tree {folder}"
-    assert sorted(after[8:10]) == ["fsync .", f"fsync {ATTEMPT}"]
+    assert after[8:10] == ["fsync .", f"fsync {ATTEMPT}"]
     assert after[10:] == []
 
 
