@@ -12,7 +12,8 @@ from cli.findings import Finding, State, note, ok, problem
 from cli.roots import Roots
 from service.errors import Trouble
 from service.ledger import RECORDS, Ledger
-from service.references import MEDIA
+from service.references import EXPORTS, MEDIA
+from service.segments import Extent
 from service.storage.local import LocalStorage
 
 LITTLE_SPACE_BYTES = 1024**3
@@ -105,6 +106,7 @@ def _probed(storage: LocalStorage, may_write: str) -> Iterator[Finding]:
         ("first name wins", lambda: not storage.create(f"{place}/one", b"second"), _FILE_SYSTEM),
         ("moves folders", lambda: _moves(storage, place), _FILE_SYSTEM),
         ("locks", lambda: _locks(storage, place), _FILE_SYSTEM),
+        ("shares blocks", lambda: _shares(storage, place), ""),
         ("room", lambda: _room(storage), "make room"),
     )
     try:
@@ -155,6 +157,17 @@ def _locks(storage: LocalStorage, place: str) -> bool | Finding:
     if first is not None and second is None and not has_locks:
         return note("", "the file system has none: after a worker is killed, its export waits a minute", _FILE_SYSTEM)
     return first is not None and second is None
+
+
+def _shares(storage: LocalStorage, place: str) -> Finding:
+    """No problem either way: it tells what an export will cost."""
+    version = storage.version(f"{place}/one")
+    if version is None:
+        return note("", "not tried: the file was gone")
+    one = Extent(EXPORTS, f"{place}/one", 0, version.size_bytes, version)
+    if storage.shares_blocks_with(one, f"{place}/trial"):
+        return ok("", "yes: ZIPs take next to no room, nor do folders of media on the same file system")
+    return ok("", "no: each export takes the room of its media, and a ZIP that is written takes it again")
 
 
 def _room(storage: LocalStorage) -> Finding:

@@ -141,6 +141,20 @@ async def test_a_file_system_without_locks_is_a_note(
     assert "exports root: locks" in findings(said, "note")
 
 
+@pytest.mark.parametrize(("fault", "answer"), [(None, "yes: "), (errno.EOPNOTSUPP, "no: ")])
+async def test_whether_blocks_can_be_shared_is_told(
+    fault: int | None, answer: str, rabbit: Rabbit, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clone(*_: object) -> None:
+        if fault is not None:
+            raise OSError(fault, "cannot")
+
+    monkeypatch.setattr(Disk, "clone", clone)
+    said = await checked(rabbit, desk, "--init")
+    assert problems(said) == []
+    assert findings(said, "ok")["exports root: shares blocks"]["detail"].startswith(answer)
+
+
 async def test_the_roots_may_come_from_the_environment_or_not_be_looked_at(
     rabbit: Rabbit, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
