@@ -80,7 +80,7 @@ class Attempt:
         written = self.storage.assemble(key, copy.segments, self.moment_ns, watch)
         self._note(_file_line(copy, written))
         if written.size_bytes >= _SOON_FROM_BYTES:
-            self.storage.start_writeback([key])
+            self.storage.start_writeback([key], watch)
         return written
 
     def write(self, name: str, pieces: Iterable[bytes]) -> Written:
@@ -139,9 +139,9 @@ class Attempt:
         except SourceFault:
             return None
 
-    def start_writeback(self, keys: Iterable[str]) -> None:
+    def start_writeback(self, keys: Iterable[str], watch: Watch) -> None:
         """A hint that these will be made durable next."""
-        self.storage.start_writeback(f"{self.key}/{key}" for key in keys)
+        self.storage.start_writeback((f"{self.key}/{key}" for key in keys), watch)
 
     def make_durable(self, key: str) -> None:
         """A file of this attempt is on the disk. If that fails, nobody may adopt it, by whatever name."""
@@ -211,8 +211,8 @@ class Attempt:
             return self.storage.shares_blocks_with(extent, f"{self.key}/trial")
         return False
 
-    def facts(self) -> Extent:
-        """The facts as a file: one that is there when the copying begins."""
+    def facts_file(self) -> Extent:
+        """A file that is there when the copying begins."""
         return self._whole(_facts(self.key))
 
     # ---- the end

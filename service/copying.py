@@ -1,7 +1,7 @@
 """Copies the files of a plan side by side, a few whole files to a thread hop."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import TypeGuard
 
@@ -35,8 +35,9 @@ async def copy_all(
 
     async def copier() -> None:
         for batch in batches:
-            async with small_files.turn(batch):
-                copied = await to_thread.run_sync(_copy_batch, batch, attempt, meter, stop, limiter=limiter)
+            async with small_files.turn(batch) as learn:
+                copied, busy = await to_thread.run_sync(_copy_batch, batch, attempt, meter, stop, limiter=limiter)
+                learn(busy)
             for copy, result in copied:
                 results[copy.name] = result
                 if isinstance(result, Written):
@@ -63,18 +64,19 @@ class _SmallFiles:
         self._turns = anyio.CapacityLimiter(1)
 
     @asynccontextmanager
-    async def turn(self, batch: list[Copy]) -> AsyncIterator[None]:
-        """Waits while enough of them run; a batch of larger files never waits."""
+    async def turn(self, batch: list[Copy]) -> AsyncIterator[Callable[[float], None]]:
+        """Waits while enough of them run; a batch of larger files does not. Yields who is to be told how it went."""
         if sum(copy.size_bytes for copy in batch) > len(batch) * _SMALL_FILE_BYTES:
-            yield
+            yield lambda _: None
             return
         async with self._turns:
-            began, busy = time.monotonic(), time.process_time()
-            yield
-            self._learn((time.process_time() - busy) / (time.monotonic() - began + 1e-6))
+            yield self._learn
 
     def _learn(self, busy: float) -> None:
-        """`busy` is the share of the time in which a processor worked for this process."""
+        """`busy` is the share of a batch's time in which a processor worked for this process.
+
+        Not for the batch's own thread: that waits for the interpreter, too, and more threads would make it wait longer.
+        """
         if busy < _MOSTLY_WAITS:
             self._turns.total_tokens = min(self._turns.total_tokens + 1, self._most)
         elif busy > _MOSTLY_WORKS:
@@ -99,9 +101,14 @@ def _batches(copies: Iterable[Copy]) -> Iterator[list[Copy]]:
         yield batch
 
 
-def _copy_batch(batch: list[Copy], attempt: Attempt, meter: Meter, stop: Stop) -> list[tuple[Copy, Result]]:
+def _copy_batch(
+    batch: list[Copy], attempt: Attempt, meter: Meter, stop: Stop
+) -> tuple[list[tuple[Copy, Result]], float]:
+    """What came of each, and how busy the process was meanwhile."""
+    began, busy = time.monotonic(), time.process_time()
     try:
-        return [(copy, _copy_one(copy, attempt, meter, stop)) for copy in batch]
+        copied = [(copy, _copy_one(copy, attempt, meter, stop)) for copy in batch]
+        return copied, (time.process_time() - busy) / (time.monotonic() - began + 1e-6)
     except BaseException:
         stop.set()  # the threads beside this one would go on to the end of their files
         raise

@@ -276,8 +276,8 @@ class _Work:
             written = self.attempt.pack(archive.segments, self._moved)
         except SourceFault as fault:
             raise Trouble(ErrorCode.IO_ERROR, f"a finished file {fault} while it was packed") from fault
-        # The CRC-32 was predicted from the files' own, which were taken while the sources were read: this proves
-        # that every byte of the archive is the one that was read then.
+        # The CRC-32 was predicted from the files' own, which were taken while the sources were read: this proves that
+        # every byte that passed through memory again is the one that was read then. Of shared blocks it proves nothing.
         if written != Written(archive.size_bytes, archive.crc32):
             raise Trouble(ErrorCode.IO_ERROR, "the archive is not what was planned: the exports root loses bytes")
         return archive
@@ -316,7 +316,7 @@ class _Work:
 
     def _make_all_durable(self, keys: Sequence[str]) -> None:
         # First all of them begin, then each is waited for: many small files share their way to the disk.
-        self.attempt.start_writeback(keys)
+        self.attempt.start_writeback(keys, self._stepped)
         for key in keys:
             self.halt.obey()
             self.attempt.make_durable(key)

@@ -40,7 +40,7 @@ def _shared_with_sources(attempt: Attempt, copies: Iterable[Copy]) -> Iterator[i
 
 
 def _shared_with_the_folder(attempt: Attempt, packed: Iterable[Copy]) -> Iterator[int]:
-    if attempt.shares_blocks_with(attempt.facts()):
+    if attempt.shares_blocks_with(attempt.facts_file()):
         for copy in packed:
             if copy.size_bytes >= ALIGNED_FROM_BYTES:
                 yield copy.size_bytes // BLOCK_BYTES * BLOCK_BYTES

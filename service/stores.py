@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from anyio import to_thread
 
@@ -16,7 +17,8 @@ async def opened_storage(settings: StorageSettings) -> AsyncIterator[tuple[Ledge
     """The ledger of the configured storage, and its id. Raises Trouble when it is not there."""
     roots = {MEDIA: settings.media_root}
     trusted = roots if settings.trusted_checksums else ()
-    storage = await to_thread.run_sync(LocalStorage, roots, settings.exports_root, None, settings.media_scope, trusted)
+    opened = partial(LocalStorage, roots, settings.exports_root, scope=settings.media_scope, trusted=trusted)
+    storage = await to_thread.run_sync(opened)
     try:
         await to_thread.run_sync(storage.check_roots)
         yield Ledger(storage), await to_thread.run_sync(Ledger(storage).open)

@@ -90,7 +90,7 @@ def _fact(wanted: Wanted, source: Source, storage: Storage) -> Fact:
 
 def _promised_crc32(wanted: Wanted, source: Source, version: Version, storage: Storage) -> int | None:
     """The CRC-32 that the project gives for this very file, where its root is trusted for such promises."""
-    is_of_this_file = wanted.slice_ms is None and wanted.size_bytes in {None, version.size_bytes}
+    is_of_this_file = wanted.slice_ms is None and wanted.size_bytes == version.size_bytes
     return wanted.crc32 if is_of_this_file and source.root in storage.trusted else None
 
 

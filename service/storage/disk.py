@@ -4,14 +4,16 @@ import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
+from functools import cache
 
 # openat2(2); the number is the same on every architecture that has it (Linux 5.6, include/uapi/asm-generic/unistd.h).
 _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 _MAX_LINKS = 40  # path_resolution(7)
-_FICLONE = 0x40049409  # _IOW(0x94, 9, int), include/uapi/linux/fs.h; fcntl.FICLONE is Python 3.14's
+_FICLONERANGE = 0x4020940D  # _IOW(0x94, 13, struct file_clone_range), include/uapi/linux/fs.h
 _SYNC_FILE_RANGE_WRITE = 2
 _STATFS_BYTES_AT_MOST = 256
 _off_t = ctypes.c_int64
@@ -62,9 +64,12 @@ class Disk:
     def seek(self, descriptor: int, offset: int) -> None:
         os.lseek(descriptor, offset, os.SEEK_SET)
 
-    def clone(self, source: int, target: int) -> None:
-        """Makes the whole of `target` share the blocks of `source` (ioctl_ficlone(2)), where the file system can."""
-        fcntl.ioctl(target, _FICLONE, source)
+    def clone(self, source: int, target: int, offset: int, count: int) -> None:
+        """Makes that part of `target` share the blocks of `source` (ioctl_ficlonerange(2)), if the file system can.
+
+        Whole blocks, or up to the source's end.
+        """
+        fcntl.ioctl(target, _FICLONERANGE, struct.pack("=qQQQ", source, offset, count, offset))
 
     def copy_range(self, source: int, target: int, count: int, offset: int) -> int:
         """copy_file_range(2): from `offset` of the source to the target's position, which moves on.
@@ -79,19 +84,16 @@ class Disk:
 
     def allocate(self, descriptor: int, size_bytes: int) -> None:
         """fallocate(2), and not posix_fallocate(3), which writes every block where the file system cannot."""
-        if _LIBC.fallocate(descriptor, 0, _off_t(0), _off_t(size_bytes)):
-            raise _last_fault()
+        _libc("fallocate", descriptor, 0, _off_t(0), _off_t(size_bytes))
 
-    def start_writeback(self, descriptor: int) -> None:
-        """Asks for the file's bytes to be written to the disk and does not wait (sync_file_range(2)). A hint."""
-        if _LIBC.sync_file_range(descriptor, _off_t(0), _off_t(0), _SYNC_FILE_RANGE_WRITE):
-            raise _last_fault()
+    def start_writeback(self, descriptor: int, offset: int, count: int) -> None:
+        """Hands those bytes to the disk (sync_file_range(2)). A hint; it waits while the disk has enough to do."""
+        _libc("sync_file_range", descriptor, _off_t(offset), _off_t(count), _SYNC_FILE_RANGE_WRITE)
 
     def file_system(self, descriptor: int) -> int:
-        """Its magic number (fstatfs(2)): the first member of the structure, on every architecture."""
+        """Its magic number (fstatfs(2)), the first member of the structure; on s390x it comes out as an unknown one."""
         figures = ctypes.create_string_buffer(_STATFS_BYTES_AT_MOST)
-        if _LIBC.fstatfs(descriptor, figures):
-            raise _last_fault()
+        _libc("fstatfs", descriptor, figures)
         return ctypes.c_long.from_buffer(figures).value & 0xFFFF_FFFF
 
     def fsync(self, descriptor: int) -> None:
@@ -135,6 +137,21 @@ def _libc_syscall(*arguments: object) -> int:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _libc(name: str, *arguments: object) -> None:
+    """Calls a function of the C library that tells a fault by what it returns. Raises OSError."""
+    if _function(name)(*arguments):
+        raise _last_fault()
+
+
+@cache
+def _function(name: str) -> Callable[..., int]:
+    # Where file offsets had 32 bits once, the function that takes 64 has a name of its own.
+    function: Callable[..., int] | None = getattr(_LIBC, f"{name}64", None) or getattr(_LIBC, name, None)
+    if function is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    return function
 
 
 def _last_fault() -> OSError:

@@ -15,6 +15,7 @@ from service.references import EXPORTS
 from service.segments import Extent, Segment, Version
 from service.storage.disk import Disk
 from service.storage.filling import NO_SPACE, Filler
+from service.storage.lanes import STEP_BYTES, write_all
 from service.storage.locks import hold
 from service.storage.port import DRAFT, Hold, Watch
 from service.storage.sources import CHUNK_BYTES, NO_SUCH_FILE, STORE_IS_AWAY, Roots, version_of
@@ -56,11 +57,6 @@ class LocalStorage(Roots):
                 raise
         return written
 
-    def _write_all(self, descriptor: int, data: bytes | memoryview) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._disk.write(descriptor, rest) :]
-
     def create(self, key: str, body: bytes) -> bool:
         path = self._path(key)
         with _AsTrouble(key):
@@ -83,7 +79,7 @@ class LocalStorage(Roots):
     def _write_durably(self, path: str, body: bytes) -> None:
         descriptor = self._disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            self._write_all(descriptor, body)
+            write_all(self._disk, descriptor, body)
             self._disk.fsync(descriptor)
         finally:
             self._disk.close(descriptor)
@@ -153,7 +149,7 @@ class LocalStorage(Roots):
         with _AsTrouble(key):
             descriptor = self._disk.open(self._path(key), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                self._write_all(descriptor, line)
+                write_all(self._disk, descriptor, line)
             finally:
                 self._disk.close(descriptor)
 
@@ -164,10 +160,16 @@ class LocalStorage(Roots):
             except FileNotFoundError:
                 return False
 
-    def start_writeback(self, keys: Iterable[str]) -> None:
+    def start_writeback(self, keys: Iterable[str], watch: Watch) -> None:
         for key in keys:
+            watch(0)
             with contextlib.suppress(OSError):  # make_durable will tell
-                self._with_opened(self._path(key), self._disk.start_writeback)
+                self._with_opened(self._path(key), lambda descriptor: self._start_writeback(descriptor, watch))
+
+    def _start_writeback(self, descriptor: int, watch: Watch) -> None:
+        for start in range(0, self._disk.fstat(descriptor).st_size, STEP_BYTES):
+            self._disk.start_writeback(descriptor, start, STEP_BYTES)
+            watch(0)
 
     def make_durable(self, key: str) -> None:
         path = self._path(key)
@@ -261,7 +263,7 @@ class LocalStorage(Roots):
         with _AsTrouble(key):
             descriptor = self._disk.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
-                return self._filler.can_clone(extent, descriptor)
+                return self._filler.try_clone(extent, descriptor)
             finally:
                 self._disk.close(descriptor)
                 self._disk.unlink(path)

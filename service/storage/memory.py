@@ -147,7 +147,7 @@ class MemoryStorage:
         with self._exports(key) as exports, suppress(FileNotFoundError):
             exports.drop(key)
 
-    def start_writeback(self, keys: Iterable[str]) -> None:
+    def start_writeback(self, keys: Iterable[str], watch: Watch) -> None:
         pass
 
     def make_durable(self, key: str) -> None:

@@ -12,7 +12,8 @@ from service.references import Source
 from service.segments import Extent, Segment, Version
 
 Watch = Callable[[int], None]
-"""Told how many bytes were just moved, by any thread that moves some; may raise to stop the moving."""
+"""Told how many bytes were just moved, by any thread but by one at a time; fewer than none are taken back, none is a
+sign of life. May raise to stop the moving."""
 
 
 DRAFT = ".new"
@@ -107,8 +108,8 @@ class Storage(Protocol):
     def link(self, key: str, target: str) -> bool:
         """Gives a finished file a second name; false when it is not there or the name is taken."""
 
-    def start_writeback(self, keys: Iterable[str]) -> None:
-        """A hint: these files will have to become durable soon. Does not wait, and says nothing of what went wrong."""
+    def start_writeback(self, keys: Iterable[str], watch: Watch) -> None:
+        """A hint: these files will have to become durable soon. Says nothing of what went wrong."""
 
     def make_durable(self, key: str) -> None:
         """A file's or directory's content survives a loss of power. On failure the file is discarded."""

@@ -120,9 +120,13 @@ class Roots:
         with self._opened_source(Source(extent.root, extent.key)) as (descriptor, version):
             _expect(extent, version)
             yield descriptor
-            with _AS_SOURCE_FAULT:
-                status = self._disk.fstat(descriptor)
-            _expect(extent, version_of(status))
+            self.expect_unchanged(descriptor, extent)
+
+    def expect_unchanged(self, descriptor: int, extent: Extent) -> None:
+        """Raises SourceUnreadable unless the opened file is still the version that is meant."""
+        with _AS_SOURCE_FAULT:
+            status = self._disk.fstat(descriptor)
+        _expect(extent, version_of(status))
 
     def read(self, extent: Extent) -> Iterator[memoryview]:
         with self.opened(extent) as descriptor:

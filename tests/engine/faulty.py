@@ -73,8 +73,8 @@ class SharingDisk(FaultyDisk):
     def file_system(self, descriptor: int) -> int:
         return 0x5846_5342
 
-    def clone(self, source: int, target: int) -> None:
-        os.pwrite(target, os.pread(source, os.fstat(source).st_size, 0), 0)
+    def clone(self, source: int, target: int, offset: int, count: int) -> None:
+        os.pwrite(target, os.pread(source, count, offset), offset)
 
 
 class NamingDisk(WatchedDisk):

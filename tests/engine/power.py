@@ -133,10 +133,10 @@ class PowerDisk(WatchedDisk):
         self._note(call, (self._opened[descriptor],), "write", descriptor, at, data)
         return len(data)
 
-    def _note_clone(self, real: Call, source: int, target: int) -> None:
-        real(source, target)
-        data = os.pread(source, os.fstat(source).st_size, 0)
-        self._note("clone", (self._opened[target],), "write", target, 0, data)
+    def _note_clone(self, real: Call, source: int, target: int, offset: int, count: int) -> None:
+        real(source, target, offset, count)
+        data = os.pread(source, count, offset)
+        self._note("clone", (self._opened[target],), "write", target, offset, data)
 
     def _note_allocate(self, real: Call, descriptor: int, size_bytes: int) -> None:
         real(descriptor, size_bytes)

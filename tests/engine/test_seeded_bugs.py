@@ -288,7 +288,7 @@ def a_changing_source_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_short_write_is_taken_for_whole(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LocalStorage, "_write_all", lambda storage, descriptor, data: storage._disk.write(descriptor, data))
+    patch.setattr("service.storage.lanes.write_all", lambda disk, descriptor, data: disk.write(descriptor, data))
 
 
 def nothing_is_made_durable(patch: pytest.MonkeyPatch) -> None:

@@ -79,10 +79,10 @@ def test_what_only_the_archive_shares_needs_the_space_of_its_media(bench: Bench)
         def free_bytes(self, path: str) -> int:
             return 16 * 1024 * 1024 + 800_000
 
-        def clone(self, source: int, target: int) -> None:
+        def clone(self, source: int, target: int, offset: int, count: int) -> None:
             if str(bench.media) in str(Path(f"/proc/self/fd/{source}").readlink()):
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-            super().clone(source, target)
+            super().clone(source, target, offset, count)
 
     completed(bench.run(start(small_project()), Small()))
 

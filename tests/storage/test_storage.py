@@ -494,7 +494,7 @@ def test_files_and_directories_are_made_durable(storage: Storage) -> None:
 
 def test_a_hint_of_what_becomes_durable_next_is_never_trouble(storage: Storage) -> None:
     filled(storage, "tree")
-    storage.start_writeback(["tree/inside", "tree", "gone", "gone/deeper"])
+    storage.start_writeback(["tree/inside", "tree", "gone", "gone/deeper"], unwatched)
     assert storage.get("tree/inside") == b"tree"
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,6 +18,7 @@ from service.references import EXPORTS, Source
 from service.segments import Extent, known
 from service.storage.disk import Disk
 from service.storage.filling import ALLOCATED_FROM_BYTES, KERNEL_FROM_BYTES
+from service.storage.lanes import NOT_THIS_WAY, STEP_BYTES
 from service.storage.local import LocalStorage
 from service.storage.port import SourceUnreadable
 from tests.engine.faulty import Call, WatchedDisk, fail_with, short
@@ -28,34 +30,32 @@ CONTENT = os.urandom(KERNEL_FROM_BYTES + 4321)
 HUGE_BYTES = 80 * 1024 * 1024 + 17
 """Enough for two threads at one file."""
 
-SAY_NO = [
-    errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.ETXTBSY, errno.EIO
-]  # fmt: skip
+SAY_NO = sorted(NOT_THIS_WAY)
 FULL = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG]
 
 
 class Kernel(WatchedDisk):
     """A disk that says which file system it is; one that shares blocks does so by copying. Counts its calls."""
 
-    def __init__(self, file_system: int, **around: Callable[..., Any]) -> None:
+    def __init__(self, magic: int, **around: Callable[..., Any]) -> None:
         super().__init__(self._around)
         self.calls: list[str] = []
-        self._magic = file_system
+        self._magic = magic
         self._arounds = around
 
     def _around(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
         self.calls.append(name)
-        if name == "file_system":
-            return self._magic
         if name in self._arounds:
             return self._arounds[name](name, real, arguments)
+        if name == "file_system":
+            return self._magic
         if name == "clone":
             return _copied(*arguments) if self._magic != EXT4 else fail_with(errno.EOPNOTSUPP)(name, real, arguments)
         return real(*arguments)
 
 
-def _copied(source: int, target: int) -> None:
-    os.pwrite(target, os.pread(source, os.fstat(source).st_size, 0), 0)
+def _copied(source: int, target: int, offset: int, count: int) -> None:
+    os.pwrite(target, os.pread(source, count, offset), offset)
 
 
 def nth(number: int, fault: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,8 +82,8 @@ def zeros(name: str, real: Call, arguments: tuple[Any, ...]) -> int:
 
 
 def zeros_cloned(name: str, real: Call, arguments: tuple[Any, ...]) -> None:
-    source, target = arguments
-    os.pwrite(target, bytes(os.fstat(source).st_size), 0)
+    _, target, offset, count = arguments
+    os.pwrite(target, bytes(count), offset)
 
 
 Opened = Callable[[Disk], LocalStorage]
@@ -126,7 +126,7 @@ def made(storage: LocalStorage, *segments: bytes | Extent) -> bytes:
     written = storage.assemble("made", segments, MOMENT_NS, moved.append)
     content = storage.get("made") or b""
     assert written == Written(len(content), zlib.crc32(content))
-    assert sum(moved) >= len(content)
+    assert sum(moved) == len(content), "what is made anew is counted once"
     version = storage.version("made")
     assert version
     assert version.mtime_ns == MOMENT_NS
@@ -174,8 +174,10 @@ def test_a_file_system_that_cannot_clone_is_asked_once(opened: Opened, media: Pa
     assert disk.calls.count("clone") == 1
 
 
-def test_one_file_that_cannot_be_cloned_says_nothing_of_the_next(opened: Opened, media: Path) -> None:
-    disk = Kernel(XFS, clone=nth(1, fail_with(errno.ETXTBSY)))
+@pytest.mark.parametrize("fault", [errno.ETXTBSY, errno.EINVAL, errno.EXDEV, errno.EPERM])
+def test_one_file_that_cannot_be_cloned_says_nothing_of_the_next(fault: int, opened: Opened, media: Path) -> None:
+    """It may be one without copy on write, or lie on another mount."""
+    disk = Kernel(XFS, clone=nth(1, fail_with(fault)))
     storage = opened(disk)
     for name in ("a.mp4", "b.mp4"):
         made(storage, source(media, name=name))
@@ -183,11 +185,13 @@ def test_one_file_that_cannot_be_cloned_says_nothing_of_the_next(opened: Opened,
 
 
 @pytest.mark.parametrize("fault", FULL)
-@pytest.mark.parametrize("call", ["clone", "copy_range", "allocate"])
+@pytest.mark.parametrize("call", ["clone", "copy_range", "send_file", "allocate"])
 def test_a_full_disk_is_said_at_once(call: str, fault: int, opened: Opened, media: Path) -> None:
     content = bytes(ALLOCATED_FROM_BYTES)
     extent = trusted(source(media, content), content)
-    storage = opened(Kernel(XFS if call == "clone" else EXT4, **{call: fail_with(fault)}))
+    before = {"clone": (), "copy_range": ("clone",), "send_file": ("clone", "copy_range"), "allocate": ()}[call]
+    no = dict.fromkeys(before, fail_with(errno.EXDEV))
+    storage = opened(Kernel(EXT4 if call == "allocate" else XFS, **no, **{call: fail_with(fault)}))
     assert refused(storage, extent).code is ErrorCode.NO_SPACE
 
 
@@ -226,7 +230,7 @@ EXPECTED = bytes(4096) + CONTENT + b"behind"
 
 
 def test_known_bytes_stay_within_the_kernel(opened: Opened, media: Path) -> None:
-    disk = Kernel(EXT4)
+    disk = Kernel(XFS)
     assert made(opened(disk), *ladder(media)) == EXPECTED
     assert "copy_range" in disk.calls
     assert "send_file" not in disk.calls
@@ -236,7 +240,7 @@ def test_known_bytes_stay_within_the_kernel(opened: Opened, media: Path) -> None
 @pytest.mark.parametrize("at", [1, 2])
 def test_what_copy_file_range_cannot_do_sendfile_does(at: int, fault: int, opened: Opened, media: Path) -> None:
     halves = nth(at, fail_with(fault))
-    disk = Kernel(EXT4, copy_range=lambda *call: halves(call[0], lambda *a: short("copy_range", call[1], a), call[2]))
+    disk = Kernel(XFS, copy_range=lambda *call: halves(call[0], lambda *a: short("copy_range", call[1], a), call[2]))
     assert made(opened(disk), *ladder(media)) == EXPECTED
     assert "send_file" in disk.calls
 
@@ -246,7 +250,7 @@ def test_what_copy_file_range_cannot_do_sendfile_does(at: int, fault: int, opene
 def test_what_the_kernel_cannot_do_goes_through_memory(at: int, fault: int, opened: Opened, media: Path) -> None:
     halves = nth(at, fail_with(fault))
     disk = Kernel(
-        EXT4,
+        XFS,
         copy_range=fail_with(fault),
         send_file=lambda *call: halves(call[0], lambda *a: short("send_file", call[1], a), call[2]),
     )
@@ -255,32 +259,58 @@ def test_what_the_kernel_cannot_do_goes_through_memory(at: int, fault: int, open
 
 @pytest.mark.parametrize("ways", [("copy_range",), ("copy_range", "send_file")])
 def test_a_way_that_moves_nothing_before_the_end_is_left(ways: tuple[str, ...], opened: Opened, media: Path) -> None:
-    assert made(opened(Kernel(EXT4, **dict.fromkeys(ways, nothing))), *ladder(media)) == EXPECTED
+    assert made(opened(Kernel(XFS, **dict.fromkeys(ways, nothing))), *ladder(media)) == EXPECTED
 
 
 @pytest.mark.parametrize("way", ["copy_range", "send_file"])
 def test_short_counts_are_gone_on_with(way: str, opened: Opened, media: Path) -> None:
     no = {"copy_range": fail_with(errno.EXDEV)} if way == "send_file" else {}
-    assert made(opened(Kernel(EXT4, **no, **{way: short})), *ladder(media)) == EXPECTED
+    assert made(opened(Kernel(XFS, **no, **{way: short})), *ladder(media)) == EXPECTED
 
 
 @pytest.mark.parametrize("fault", [errno.ESTALE, errno.ENOMEM])
 def test_any_other_fault_is_trouble(fault: int, opened: Opened, media: Path) -> None:
-    refused(opened(Kernel(EXT4, copy_range=fail_with(fault))), *ladder(media))
+    refused(opened(Kernel(XFS, copy_range=fail_with(fault))), *ladder(media))
 
 
 def test_few_bytes_go_through_memory_with_what_stands_beside_them(opened: Opened, media: Path) -> None:
-    disk = Kernel(EXT4)
+    disk = Kernel(XFS)
     content = CONTENT[: KERNEL_FROM_BYTES - 1]
     assert made(opened(disk), b"head", trusted(source(media, content), content), b"tail") == b"head" + content + b"tail"
     assert "copy_range" not in disk.calls
     assert disk.calls.count("write") == 1
 
 
-def test_a_wrong_checksum_is_not_repeated_where_the_bytes_are_seen(opened: Opened, media: Path) -> None:
-    """`made` compares what is told with what is there."""
-    content = CONTENT[:1000]
-    assert made(opened(Kernel(EXT4)), known(source(media, content), 7)) == content
+@pytest.mark.parametrize(
+    ("file_system", "size_bytes"), [(XFS, KERNEL_FROM_BYTES - 1), (EXT4, len(CONTENT)), (NFS, len(CONTENT))]
+)
+def test_a_wrong_checksum_is_not_repeated_where_the_bytes_are_seen(
+    file_system: int, size_bytes: int, opened: Opened, media: Path
+) -> None:
+    """`made` compares what is told with what is there. Small files are seen everywhere, and on ext4 all are."""
+    content = CONTENT[:size_bytes]
+    storage = opened(Kernel(file_system))
+    for _ in range(2):
+        assert made(storage, known(source(media, content), 7)) == content
+        assert made(storage, bytes(4096), known(source(media, content), 7)) == bytes(4096) + content
+
+
+def test_a_wrong_promise_proves_nothing_of_the_file_system(opened: Opened, media: Path) -> None:
+    disk = Kernel(NFS)
+    storage = opened(disk)
+    made(storage, known(source(media), 7))
+    made(storage, trusted(source(media, name="b.mp4")))
+    assert disk.calls.count("clone") == 2
+
+
+@pytest.mark.parametrize("file_system", [0, 0x794C_7630])
+def test_a_file_system_that_cannot_be_told_is_not_believed(file_system: int, opened: Opened, media: Path) -> None:
+    """Overlayfs, for one, is what is beneath it."""
+    assert made(opened(Kernel(file_system, copy_range=zeros)), *ladder(media)) == EXPECTED
+
+
+def test_where_nobody_tells_the_file_system_bytes_are_moved_all_the_same(opened: Opened, media: Path) -> None:
+    assert made(opened(Kernel(XFS, file_system=fail_with(errno.ENOSYS))), *ladder(media)) == EXPECTED
 
 
 @pytest.mark.parametrize(("file_system", "by_kernel"), [(EXT4, False), (XFS, True), (NFS, True)])
@@ -302,16 +332,31 @@ def test_what_the_service_wrote_is_read_again_where_blocks_are_not_shared(
 # ---- file systems that are not known to be honest
 
 
-@pytest.mark.parametrize("lies", [{"copy_range": zeros}, {"copy_range": fail_with(errno.EXDEV), "send_file": zeros}])
-def test_zeros_in_silence_are_found_and_copied_anew(
-    lies: dict[str, Callable[..., Any]], opened: Opened, media: Path
-) -> None:
-    disk = Kernel(NFS, **lies)
+def test_zeros_in_silence_are_found_and_copied_anew(opened: Opened, media: Path) -> None:
+    disk = Kernel(NFS, copy_range=zeros)
     storage = opened(disk)
-    assert made(storage, *ladder(media)) == EXPECTED
-    asked = len([call for call in disk.calls if call in {"copy_range", "send_file"}])
-    assert made(storage, *ladder(media)) == EXPECTED
-    assert len([call for call in disk.calls if call in {"copy_range", "send_file"}]) == asked, "who lied is asked again"
+    for _ in range(2):
+        assert made(storage, *ladder(media)) == EXPECTED
+    assert disk.calls.count("copy_range") == 1, "who lied is asked again"
+
+
+def test_a_source_that_changes_is_no_lie_of_the_file_system(opened: Opened, media: Path) -> None:
+    def change(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        _copied(*arguments)
+        (media / "a.mp4").write_bytes(CONTENT[::-1])
+
+    disk = Kernel(NFS, clone=nth(1, change))
+    storage = opened(disk)
+    with pytest.raises(SourceUnreadable, match="changed"):
+        storage.assemble("made", [source(media)], MOMENT_NS, unwatched)
+    made(storage, source(media, name="b.mp4"))
+    assert disk.calls.count("clone") == 2
+
+
+def test_what_must_be_read_back_is_not_worth_a_second_way(opened: Opened, media: Path) -> None:
+    disk = Kernel(NFS, copy_range=fail_with(errno.EXDEV))
+    assert made(opened(disk), *ladder(media)) == EXPECTED
+    assert "send_file" not in disk.calls
 
 
 @pytest.mark.parametrize("is_trusted", [False, True])
@@ -364,6 +409,50 @@ def test_a_large_file_is_made_by_several_threads(opened: Opened, media: Path, hu
 def test_short_writes_of_several_threads_are_gone_on_with(opened: Opened, media: Path, huge: Extent) -> None:
     disk = Kernel(EXT4, write=nth(5, short))
     assert made(opened(disk), huge) == (media / "huge.mp4").read_bytes()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_that_cannot_be_started_are_trouble(
+    opened: Opened, huge: Extent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on processes says nothing of the export."""
+    started: list[object] = []
+
+    def start(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        real(thread)
+
+    real = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert refused(opened(Kernel(EXT4)), huge).code is ErrorCode.IO_ERROR
+
+
+def test_a_single_processor_has_no_thread_to_spare(
+    opened: Opened, media: Path, huge: Extent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    disk = Kernel(EXT4)
+    assert made(opened(disk), huge) == (media / "huge.mp4").read_bytes()
+    assert "seek" not in disk.calls
+
+
+def test_a_clone_is_made_in_steps_between_which_it_can_be_stopped(opened: Opened, huge: Extent) -> None:
+    """What is not on the disk yet is written there first."""
+    told: list[int] = []
+
+    def watch(size_bytes: int) -> None:
+        told.append(size_bytes)
+        if len(told) == 2:
+            raise Interrupted
+
+    disk = Kernel(XFS)
+    storage = opened(disk)
+    with pytest.raises(Interrupted):
+        storage.assemble("made", [huge], MOMENT_NS, watch)
+    assert disk.calls.count("clone") == 2 < HUGE_BYTES / STEP_BYTES
+    assert storage.names("") == []
 
 
 @pytest.mark.usefixtures("two_threads")

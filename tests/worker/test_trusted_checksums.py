@@ -1,26 +1,22 @@
-"""An operator may have the checksums of projects believed; a wrong one tells whether they were."""
+"""An operator may have the checksums of projects believed; what comes of it: tests/engine/test_trusted_checksums.py."""
 
-import json
+from pathlib import Path
 
 import pytest
 
-from tests.worker.stand import Stand, only_embedded
+from service.ledger import Ledger
+from service.settings import StorageSettings
+from service.storage.local import LocalStorage
+from service.stores import opened_storage
 
-WRONG = 7
-SIZE_BYTES = 300_000
-"""Small files are read with what stands beside them in any case."""
 
-
-@only_embedded
 @pytest.mark.parametrize("trusted", [False, True])
-async def test_checksums_are_believed_only_where_the_operator_says_so(trusted: bool, stand: Stand) -> None:
-    project = stand.project(sentences=0, big=1)
-    clip = project["sections"][0]["sentences"][0]["video"]
-    (stand.media / clip["uri"]).write_bytes(bytes(SIZE_BYTES))
-    clip["crc32"] = WRONG
-    async with stand.working(trusted_checksums=trusted):
-        await stand.ask("e1", project)
-        end = await stand.ended("e1")
-    manifest = json.loads((stand.folder(end) / "manifest.json").read_bytes())
-    assert (int(manifest["files"][0]["crc32"], 16) == WRONG) is trusted
-    assert (end.document["warnings"] == []) is trusted
+async def test_checksums_are_believed_only_where_the_operator_says_so(trusted: bool, tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "exports").mkdir()
+    Ledger(LocalStorage({}, tmp_path / "exports")).open_or_make()
+    settings = StorageSettings(
+        media_root=tmp_path / "media", exports_root=tmp_path / "exports", trusted_checksums=trusted
+    )
+    async with opened_storage(settings) as (ledger, _):
+        assert set(ledger.storage.trusted) == ({"media"} if trusted else set())
