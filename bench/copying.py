@@ -25,7 +25,7 @@ _HOP_FILES = ("service.copying:_HOP_FILES",)
 _SMALL_FILE_BYTES = ("service.copying:_SMALL_FILE_BYTES",)
 _ALLOCATED_FROM_BYTES = ("service.storage.filling:ALLOCATED_FROM_BYTES",)
 _LANE_BYTES = ("service.storage.filling:_LANE_BYTES",)
-_SOON_FROM_BYTES = ("service.attempt:_SOON_FROM_BYTES",)
+_WRITTEN_BACK_FROM_BYTES = ("service.copying:_WRITTEN_BACK_FROM_BYTES",)
 
 
 def constants(plant: Plant) -> Group:
@@ -43,8 +43,8 @@ def constants(plant: Plant) -> Group:
                {"from 1 MiB": MIB, "from 64 KiB": 64 * KIB, "never": NEVER}),
         _large(plant, one, "Threads at one file", _LANE_BYTES, {"several": 32 * MIB, "one": NEVER}),
         _large(plant, film, "Threads at the archive", _LANE_BYTES, {"several": 32 * MIB, "one": NEVER}, "packing"),
-        _large(plant, film, "Begun to be written", _SOON_FROM_BYTES,
-               {"when copied, from 1 MiB": MIB, "all, when copied": 0, "all, before the first fsync": NEVER},
+        _large(plant, film, "Files handed to the disk", _WRITTEN_BACK_FROM_BYTES,
+               {"when copied, from 1 MiB": MIB, "when copied, all": 0, "all before the first fsync": NEVER},
                "copying", "verifying"),
     ])  # fmt: skip
 

@@ -18,9 +18,6 @@ from service.references import EXPORTS
 from service.segments import Extent, Segment
 from service.storage.port import Hold, SourceFault, Storage, Watch
 
-# The disk begins with so large a file while the next ones are copied. Small ones it writes in fewer, larger pieces when
-# all of them are there: 10,000 of 20 KB were durable in 1.3 s then, and in 1.8 s if begun one by one.
-_SOON_FROM_BYTES = 1024 * 1024
 _LOCK = "lock"
 _LET_GO_NS = 0
 """The time of an attempt's directory that says of an end what the journal had no room for: a time takes none."""
@@ -79,8 +76,6 @@ class Attempt:
         key = f"{self.tree}/{copy.name}"
         written = self.storage.assemble(key, copy.segments, self.moment_ns, watch)
         self._note(_file_line(copy, written))
-        if written.size_bytes >= _SOON_FROM_BYTES:
-            self.storage.start_writeback([key], watch)
         return written
 
     def write(self, name: str, pieces: Iterable[bytes]) -> Written:

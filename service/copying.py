@@ -1,8 +1,9 @@
 """Copies the files of a plan side by side, a few whole files to a thread hop."""
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeGuard
 
 import anyio
@@ -17,6 +18,8 @@ from service.storage.port import SourceFault
 _HOP_BYTES = 8 * 1024 * 1024
 _HOP_FILES = 64
 _SMALL_FILE_BYTES = 64 * 1024
+# Small files the disk writes in fewer, larger pieces when all of them are there.
+_WRITTEN_BACK_FROM_BYTES = 1024 * 1024
 _MOSTLY_WAITS, _MOSTLY_WORKS = 0.5, 0.9
 
 Result = Written | SourceFault
@@ -42,14 +45,49 @@ async def copy_all(
                 results[copy.name] = result
                 if isinstance(result, Written):
                     meter.finished(copy)
+                    if result.size_bytes >= _WRITTEN_BACK_FROM_BYTES:
+                        write_back(copy.name)
 
     try:
-        async with anyio.create_task_group() as copiers:
+        async with _writing_back(attempt) as write_back, anyio.create_task_group() as copiers:
             for _ in range(int(limiter.total_tokens)):
                 copiers.start_soon(copier)
     finally:
         meter.current = None
     return results
+
+
+@asynccontextmanager
+async def _writing_back(attempt: Attempt) -> AsyncIterator[Callable[[str], None]]:
+    """Yields who is to be told of each large file that was copied: the disk begins with it while the next ones come.
+
+    By one thread beside the copiers, for it waits while the disk has enough to do. With the last copy it ends: what
+    is left is begun, and waited for, when the export is made durable.
+    """
+    enough = threading.Event()
+    one_at_a_time = anyio.CapacityLimiter(1)
+
+    def watch(_: int) -> None:
+        if enough.is_set():
+            raise _Enough
+
+    async def begin(name: str) -> None:
+        with suppress(_Enough):
+            await to_thread.run_sync(attempt.start_writeback, [f"tree/{name}"], watch, limiter=one_at_a_time)
+
+    def begin_soon(name: str) -> None:
+        tasks.start_soon(begin, name)
+
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield begin_soon
+        finally:
+            enough.set()
+        tasks.cancel_scope.cancel()
+
+
+class _Enough(Exception):
+    """Nothing more need be begun."""
 
 
 class _SmallFiles:
