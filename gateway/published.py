@@ -18,10 +18,9 @@ from pydantic_core import from_json
 from contracts import ExportCompleted
 from gateway.states import Snapshot
 from service.manifest import MANIFEST
-from service.model import Written
 from service.packing import lay_out_folder
 from service.references import EXPORTS, Source
-from service.segments import Extent
+from service.segments import Extent, Written
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan
 

@@ -13,9 +13,9 @@ from contracts import ErrorCode, Stage
 from service.errors import Trouble
 from service.judgement import Ending, Past
 from service.ledger import RECORDS, Ledger, attempt_key
-from service.model import FOLDERS, Copy, Facts, Written
+from service.model import FOLDERS, Copy, Facts
 from service.references import EXPORTS
-from service.segments import Extent, Segment
+from service.segments import Extent, Segment, Written
 from service.storage.port import Hold, SourceFault, Storage, Watch
 
 _LOCK = "lock"

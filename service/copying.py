@@ -10,8 +10,9 @@ import anyio
 from anyio import to_thread
 
 from service.attempt import Attempt
-from service.model import Copy, Written
+from service.model import Copy
 from service.progress import Meter, Stop
+from service.segments import Written
 from service.storage.port import SourceFault
 
 # Small files share a hop: 10,000 files of 20 KB take 1.7 times as long with a hop each (python -m bench constants).

@@ -21,7 +21,7 @@ from service.errors import Interrupted, Trouble, Verdict
 from service.ledger import Decision, Ledger
 from service.liveness import Meanwhile, obey_others, rival_finished, watch_over
 from service.manifest import MANIFEST, write_manifest
-from service.model import Draft, Fact, Found, Plan, Unreadable, Written
+from service.model import Draft, Fact, Found, Plan, Unreadable
 from service.naming import folder_name
 from service.outcome import completed, failed
 from service.packing import SCRIPT, archive_size_bytes, lay_out
@@ -29,6 +29,7 @@ from service.plan import plan_export
 from service.progress import Halt, Meter, Report, Stop
 from service.room import insist_on_room
 from service.script import write_script
+from service.segments import Written
 from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contracts.messages import CONTRACT_VERSION
-from service.model import Copy, Omission, Plan, Written
+from service.model import Copy, Omission, Plan
+from service.segments import Written
 
 MANIFEST = "manifest.json"
 _FILES_PER_PIECE = 1000

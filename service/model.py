@@ -168,10 +168,3 @@ class Plan:
     def without(self, done: Collection[str]) -> tuple[Copy, ...]:
         """The copies whose names are not in `done`."""
         return tuple(copy for copy in self.copies if copy.name not in done)
-
-
-class Written(NamedTuple):
-    """A file of the export that is there, whole."""
-
-    size_bytes: int
-    crc32: int

@@ -18,8 +18,9 @@ from contracts import (
 )
 from contracts.limits import MAX_OMISSIONS_IN_MESSAGE, MAX_WARNINGS_IN_MESSAGE
 from service.errors import ExportError, Trouble
-from service.model import Plan, Written
+from service.model import Plan
 from service.references import EXPORTS
+from service.segments import Written
 from service.streaming_zip import ZipPlan
 
 _TITLES = {

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from service.manifest import MANIFEST, write_manifest
-from service.model import FOLDERS, Plan, Written
+from service.model import FOLDERS, Plan
 from service.script import write_script
-from service.segments import Extent, Version
+from service.segments import Extent, Version, Written
 from service.streaming_zip import Entry, ZipPlan, plan_zip
 
 SCRIPT = "script.txt"

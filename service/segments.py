@@ -13,6 +13,13 @@ class Version(NamedTuple):
     inode: int
 
 
+class Written(NamedTuple):
+    """A file that was made of segments, whole."""
+
+    size_bytes: int
+    crc32: int
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """The bytes `start` up to `stop` of the file `key` beneath `root`, as of `version`.

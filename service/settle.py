@@ -7,11 +7,11 @@ from typing import assert_never
 
 from contracts import CompletedAsset, ErrorCode, Kind, Project, Reason
 from service.errors import Verdict
-from service.model import FOLDERS, Copy, Draft, Facts, Found, Missing, Omission, Plan, Spot, Unreadable, Wanted, Written
+from service.model import FOLDERS, Copy, Draft, Facts, Found, Missing, Omission, Plan, Spot, Unreadable, Wanted
 from service.naming import asset_name, extension, one_line
 from service.narration import Cut, frame_ranges, slice_segments
 from service.plan import assets_of, uri_of
-from service.segments import Extent, Segment
+from service.segments import Extent, Segment, Written
 from service.wav import NotCuttable, Wav
 
 

@@ -12,8 +12,7 @@ from threading import BoundedSemaphore
 
 from isal.isal_zlib import crc32
 
-from service.model import Written
-from service.segments import Extent, Segment, split, total, whole_file
+from service.segments import Extent, Segment, Written, split, total, whole_file
 from service.storage.disk import Disk
 from service.storage.lanes import NOT_THIS_WAY, STEP_BYTES, Lane, Lanes
 from service.storage.port import Watch

@@ -12,8 +12,7 @@ from typing import Protocol
 
 from isal.isal_zlib import crc32, crc32_combine
 
-from service.model import Written
-from service.segments import BLOCK_BYTES, Extent, Segment, total
+from service.segments import BLOCK_BYTES, Extent, Segment, Written, total
 from service.storage.disk import Disk
 from service.storage.port import Watch
 from service.storage.sources import CHUNK_BYTES, Roots

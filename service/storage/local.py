@@ -10,9 +10,8 @@ from pathlib import Path
 
 from contracts import ErrorCode
 from service.errors import Trouble
-from service.model import Written
 from service.references import EXPORTS
-from service.segments import Extent, Segment, Version
+from service.segments import Extent, Segment, Version, Written
 from service.storage.disk import Disk
 from service.storage.filling import NO_SPACE, Filler
 from service.storage.lanes import STEP_BYTES, write_all

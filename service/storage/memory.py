@@ -12,9 +12,8 @@ from isal.isal_zlib import crc32
 
 from contracts import ErrorCode
 from service.errors import Trouble
-from service.model import Written
 from service.references import EXPORTS, Source
-from service.segments import Extent, Segment, Version
+from service.segments import Extent, Segment, Version, Written
 from service.storage.port import Hold, SourceMissing, SourceUnreadable, Watch
 
 N = TypeVar("N", bound="_Node")

@@ -7,9 +7,8 @@ Every verb is synchronous and meant to be called from a thread: one hop then car
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from service.model import Written
 from service.references import Source
-from service.segments import Extent, Segment, Version
+from service.segments import Extent, Segment, Version, Written
 
 Watch = Callable[[int], None]
 """Told how many bytes were just moved, by any thread but by one at a time; fewer than none are taken back, none is a

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 
 from contracts import Sentence
 from service.manifest import MANIFEST, plan_hash, write_manifest
-from service.model import Plan, Written
+from service.model import Plan
 from service.packing import SCRIPT, archive_size_bytes, lay_out
 from service.script import write_script
-from service.segments import Extent, Version
+from service.segments import Extent, Version, Written
 from service.streaming_zip import ZipPlan
 from tests.core.projects import FOLDER, PENDING, Case, cases, completed, part, plan, project, section
 

@@ -25,9 +25,10 @@ from contracts import (
 )
 from contracts.messages import Caption, Timeline
 from service.errors import Verdict
-from service.model import Copy, Facts, Found, Missing, Omission, Plan, Spot, Unreadable, Written
+from service.model import Copy, Facts, Found, Missing, Omission, Plan, Spot, Unreadable
 from service.plan import plan_export
 from service.references import Source
+from service.segments import Written
 from service.settle import settle, with_checksum_warnings
 from tests.core.projects import (
     FAILED,

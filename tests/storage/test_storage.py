@@ -13,9 +13,8 @@ import pytest
 
 from contracts import ErrorCode
 from service.errors import Interrupted, Trouble
-from service.model import Written
 from service.references import EXPORTS, Source
-from service.segments import Extent, Segment
+from service.segments import Extent, Segment, Written
 from service.storage.port import SourceMissing, SourceUnreadable, Storage
 from tests.storage.places import Place
 

@@ -13,9 +13,8 @@ import pytest
 
 from contracts import ErrorCode
 from service.errors import Interrupted, Trouble
-from service.model import Written
 from service.references import EXPORTS, Source
-from service.segments import Extent, known
+from service.segments import Extent, Written, known
 from service.storage.disk import Disk
 from service.storage.filling import ALLOCATED_FROM_BYTES, KERNEL_FROM_BYTES
 from service.storage.lanes import NOT_THIS_WAY, STEP_BYTES
