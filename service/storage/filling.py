@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from threading import Lock
 
 from isal.isal_zlib import crc32
 
@@ -52,8 +52,10 @@ class Filler:
         self._file_system: int | None = None
         self._never_cloned: set[str] = set()
         self._lied: set[str] = set()
-        processors = min(len(os.sched_getaffinity(0)), _LANES_AT_MOST)
-        self._spare_threads = BoundedSemaphore(processors - 1)
+        self._processors = min(len(os.sched_getaffinity(0)), _LANES_AT_MOST)
+        self._threads = 0
+        """That fill a file at the moment."""
+        self._counting = Lock()
 
     def fill(self, path: str, target: int, segments: Iterable[Segment], watch: Watch) -> Written:
         """Fills the empty file at `path`, open for reading and writing as `target`.
@@ -61,6 +63,10 @@ class Filler:
         Raises OSError for a fault of the target, and what `Storage.read` raises for one of a source.
         """
         self._look_at_file_system(target)
+        with self._at_work(1):
+            return self._fill(path, target, segments, watch)
+
+    def _fill(self, path: str, target: int, segments: Iterable[Segment], watch: Watch) -> Written:
         if not isinstance(segments, Sequence):
             return self._lane(target, CHUNK_BYTES, watch).run(segments)
         if (extent := whole_file(segments)) and (cloned := self._cloned(extent, target, watch)):
@@ -169,23 +175,23 @@ class Filler:
         return True
 
     def _in_lanes(self, path: str, target: int, segments: Sequence[Segment], size_bytes: int, watch: Watch) -> Written:
-        with self._helpers(size_bytes // _LANE_BYTES - 1) as helpers:
-            if not helpers:
-                return self._lane(target, size_bytes, watch).run(segments)
+        """By as many threads as there are processors that no other file keeps busy."""
+        helpers = min(size_bytes // _LANE_BYTES - 1, self._processors - self._threads)
+        if helpers < 1:
+            return self._lane(target, size_bytes, watch).run(segments)
+        with self._at_work(helpers):
             lanes = Lanes(self._disk, self._roots, self, path, watch)
             return lanes.run(list(split(segments, size_bytes, helpers + 1)))
 
     @contextmanager
-    def _helpers(self, wanted: int) -> Iterator[int]:
-        """Threads besides one, as many as are wanted and free; never waits."""
-        taken = 0
-        while taken < wanted and self._spare_threads.acquire(blocking=False):
-            taken += 1
+    def _at_work(self, threads: int) -> Iterator[None]:
+        with self._counting:
+            self._threads += threads
         try:
-            yield taken
+            yield
         finally:
-            if taken:
-                self._spare_threads.release(taken)
+            with self._counting:
+                self._threads -= threads
 
 
 def _is_racy(extent: Extent) -> bool:
