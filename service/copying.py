@@ -1,5 +1,6 @@
 """Copies the files of a plan side by side, a few whole files to a thread hop."""
 
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -35,11 +36,11 @@ async def copy_all(
     """
     results: dict[str, Result] = {}
     batches = _batches(copies)
-    small_files = _SmallFiles(int(limiter.total_tokens))
+    paces = _Paces(int(limiter.total_tokens))
 
     async def copier() -> None:
         for batch in batches:
-            async with small_files.turn(batch) as learn:
+            async with paces.of(batch).turn() as learn:
                 copied, busy = await to_thread.run_sync(_copy_batch, batch, attempt, meter, stop, limiter=limiter)
                 learn(busy)
             for copy, result in copied:
@@ -91,35 +92,47 @@ class _Enough(Exception):
     """Nothing more need be begun."""
 
 
-class _SmallFiles:
-    """How many batches of small files are copied at once: one, and more only while the process mostly waits.
+class _Pace:
+    """How many batches are copied at once: a few, and more only while the process mostly waits.
 
-    Small files are Python's work: four threads hand its lock round, and take twice as long as one for 10,000 of 20 KB
-    in memory (python -m bench constants). A server that is far away, or a cold disk, is waited for by several.
+    Where the disk does not keep one waiting, more threads than processors only get in each other's way; and small files
+    are Python's work, of which there is one at a time: 10,000 of 20 KB took four threads twice as long as one (python
+    -m bench constants). A server that is far away, or a cold disk, is waited for by several.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, least: int, most: int) -> None:
+        self._least = min(least, most)
         self._most = most
-        self._turns = anyio.CapacityLimiter(1)
+        self._turns = anyio.CapacityLimiter(self._least)
 
     @asynccontextmanager
-    async def turn(self, batch: list[Copy]) -> AsyncIterator[Callable[[float], None]]:
-        """Waits while enough of them run; a batch of larger files does not. Yields who is to be told how it went."""
-        if sum(copy.size_bytes for copy in batch) > len(batch) * _SMALL_FILE_BYTES:
-            yield lambda _: None
-            return
+    async def turn(self) -> AsyncIterator[Callable[[float], None]]:
+        """Waits while enough batches are copied; yields who is to be told how one went."""
         async with self._turns:
             yield self._learn
 
     def _learn(self, busy: float) -> None:
-        """`busy` is the share of a batch's time in which a processor worked for this process.
+        """`busy` says how many processors worked for this process, in the mean of the batch's time.
 
-        Not for the batch's own thread: that waits for the interpreter, too, and more threads would make it wait longer.
+        For the process, not for the batch's own thread: that waits for the interpreter, too, and more threads would
+        make it wait longer.
         """
-        if busy < _MOSTLY_WAITS:
+        if busy < _MOSTLY_WAITS * self._least:
             self._turns.total_tokens = min(self._turns.total_tokens + 1, self._most)
-        elif busy > _MOSTLY_WORKS:
-            self._turns.total_tokens = max(self._turns.total_tokens - 1, 1)
+        elif busy > _MOSTLY_WORKS * self._least:
+            self._turns.total_tokens = max(self._turns.total_tokens - 1, self._least)
+
+
+class _Paces:
+    """That of small files and that of all others."""
+
+    def __init__(self, most: int) -> None:
+        self._small = _Pace(1, most)
+        self._large = _Pace(os.cpu_count() or 1, most)
+
+    def of(self, batch: list[Copy]) -> _Pace:
+        is_small = sum(copy.size_bytes for copy in batch) <= len(batch) * _SMALL_FILE_BYTES
+        return self._small if is_small else self._large
 
 
 def is_fault(result: object) -> TypeGuard[SourceFault]:

@@ -81,7 +81,7 @@ class WorkerSettings(StorageSettings):
     prefetch: Annotated[int, Field(ge=1, le=1000)] = 2
     """Exports at once."""
     copiers: Annotated[int, Field(ge=1, le=64)] = 4
-    """Files copied at once, by all exports together."""
+    """Files copied at once at most, by all exports together; fewer, where more threads would only get in the way."""
     health_host: str = "127.0.0.1"
     """Where /livez and /readyz are answered."""
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
