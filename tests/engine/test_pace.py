@@ -10,7 +10,7 @@ from service.copying import _Pace
 from tests.engine.faulty import Call, WatchedDisk
 from tests.engine.workbench import Bench, completed, images_project, noise, start
 
-FILES = 64 * 24
+FILES = 64 * 10
 
 
 class SlowDisk(WatchedDisk):
@@ -23,12 +23,12 @@ class SlowDisk(WatchedDisk):
         self._alone = threading.Lock()
 
     def _around(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
-        if name != "read_into":
+        if name != "open_beneath":
             return real(*arguments)
         with self._alone:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
-        time.sleep(0.003)
+        time.sleep(0.002)
         with self._alone:
             self.at_once -= 1
         return real(*arguments)
