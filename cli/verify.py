@@ -5,15 +5,12 @@ bytes come through the storage port, as all bytes do: a file that changes while 
 """
 
 import errno
-import io
-import os
 import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, NamedTuple
+from typing import IO, Annotated, NamedTuple
 
 from isal.isal_zlib import crc32
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -23,35 +20,22 @@ from cli import exits
 from cli.answer import answered
 from cli.errors import UsageError
 from cli.show import console
+from cli.stored import CHUNK_BYTES, as_os_error, content_of, opened, sums_of
 from contracts.base import Bytes, Moment
 from contracts.faults import first_fault
-from service.errors import Trouble
 from service.manifest import MANIFEST
 from service.model import FOLDERS
 from service.naming import one_line
 from service.packing import names_in_order
-from service.references import EXPORTS, Source
-from service.segments import Extent, Version
+from service.segments import Extent, Version, Written
 from service.storage.local import LocalStorage
-from service.storage.port import SourceFault
 from service.streaming_zip import Entry, ZipPlan, plan_zip
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 MAX_MANIFEST_BYTES = 1024**3
 """300,000 files with the longest references that the contract allows."""
 
-_CHUNK_BYTES = 1024 * 1024
 # What zipfile raises for an archive that is damaged, encrypted, or of a newer kind than it knows.
 _NO_WHOLE_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError)
-
-
-class Sums(NamedTuple):
-    """What is compared of a file."""
-
-    size_bytes: int
-    crc32: int
 
 
 def verify(args: Namespace) -> int:
@@ -89,17 +73,17 @@ def verify_folder(folder: Path) -> Iterator[str]:
         yield f"{file}: is too large to be a manifest"
     else:
         with closing(LocalStorage({}, folder)) as storage:
-            manifest = _understood(_content(storage, file, MANIFEST))
+            manifest = _understood(content_of(storage, file, MANIFEST))
             yield from [manifest] if isinstance(manifest, str) else _differences_in(folder, storage, manifest.sums)
 
 
-def _differences_in(folder: Path, storage: LocalStorage, planned: Mapping[str, Sums]) -> Iterator[str]:
+def _differences_in(folder: Path, storage: LocalStorage, planned: Mapping[str, Written]) -> Iterator[str]:
     yield from (f"{name}/: is missing" for name in FOLDERS.values() if not _is_own_directory(folder / name))
     found = set(_names_in(folder, storage)) - {MANIFEST}
     yield from _names_that_differ(set(planned), found)
     for name in sorted(planned.keys() & found):
         if _is_own_file(folder / name):
-            yield from _sums_that_differ(name, planned[name], _sums_of(storage, folder / name, name))
+            yield from _sums_that_differ(name, planned[name], sums_of(storage, folder / name, name))
         else:
             yield f"{name}: is not a regular file"
 
@@ -109,7 +93,7 @@ def _names_in(folder: Path, storage: LocalStorage) -> Iterator[str]:
     directories = [""]
     while directories:
         above = directories.pop()
-        with _as_os_error(folder / above):
+        with as_os_error(folder / above):
             names = [f"{above}{name}" for name in storage.names(above.removesuffix("/"))]
         inner = {name for name in names if _is_own_directory(folder / name)}
         directories += [f"{name}/" for name in inner]
@@ -134,7 +118,7 @@ def verify_archive(path: Path) -> Iterator[str]:
     """
     real = path.resolve()  # a person may name a link
     with closing(LocalStorage({}, real.parent)) as storage:
-        yield from _differences_of(path, _file(storage, path, real.name))
+        yield from _differences_of(path, opened(storage, path, real.name))
 
 
 def _differences_of(path: Path, file: IO[bytes]) -> Iterator[str]:
@@ -146,7 +130,7 @@ def _differences_of(path: Path, file: IO[bytes]) -> Iterator[str]:
     if isinstance(manifest, str):
         yield manifest
         return
-    sums = {**manifest.sums, MANIFEST: Sums(len(opened.manifest), crc32(opened.manifest))}
+    sums = {**manifest.sums, MANIFEST: Written(len(opened.manifest), crc32(opened.manifest))}
     folders = {f"{folder}/" for folder in FOLDERS.values()}
     differing = [*_names_that_differ({"", *folders, *sums}, opened.names)]
     if differing:
@@ -190,21 +174,21 @@ def _opened(path: Path, file: IO[bytes]) -> _Opened | str:
         return f"{path}: is no whole ZIP: {fault}"
 
 
-def _layout(top: str, manifest: "_Manifest", sums: Mapping[str, Sums]) -> ZipPlan:
+def _layout(top: str, manifest: "_Manifest", sums: Mapping[str, Written]) -> ZipPlan:
     """The archive as the export laid it out."""
     texts = [MANIFEST, *(text.name for text in manifest.texts)]
     names = names_in_order(texts, (file.name for file in manifest.files))
     return plan_zip((_entry(top, name, sums.get(name)) for name in names), manifest.requested_at)
 
 
-def _entry(top: str, name: str, sums: Sums | None) -> Entry:
+def _entry(top: str, name: str, sums: Written | None) -> Entry:
     if sums is None:
         return Entry(f"{top}/{name}")
     version = Version(sums.size_bytes, 0, 0)
     return Entry(f"{top}/{name}", Extent(top, name, 0, sums.size_bytes, version), sums.crc32)
 
 
-def _bytes_that_differ(file: IO[bytes], plan: ZipPlan, sums: Mapping[str, Sums]) -> Iterator[str]:
+def _bytes_that_differ(file: IO[bytes], plan: ZipPlan, sums: Mapping[str, Written]) -> Iterator[str]:
     directory = plan.segments[-1]
     file.seek(plan.starts[-1])
     if file.read(plan.size_bytes - plan.starts[-1] + 1) != directory:  # one more, to see what was added to the end
@@ -246,8 +230,8 @@ class _Manifest(BaseModel):
     texts: tuple[_Text, ...]
 
     @property
-    def sums(self) -> dict[str, Sums]:
-        return {file.name: Sums(file.size_bytes, int(file.crc32, 16)) for file in (*self.files, *self.texts)}
+    def sums(self) -> dict[str, Written]:
+        return {file.name: Written(file.size_bytes, int(file.crc32, 16)) for file in (*self.files, *self.texts)}
 
 
 def _understood(manifest: bytes) -> _Manifest | str:
@@ -263,83 +247,16 @@ def _names_that_differ(planned: set[str], found: set[str]) -> Iterator[str]:
     yield from (f"{name}: is not in the manifest" for name in sorted(found - planned))
 
 
-def _sums_that_differ(name: str, planned: Sums, found: Sums) -> Iterator[str]:
+def _sums_that_differ(name: str, planned: Written, found: Written) -> Iterator[str]:
     if found.size_bytes != planned.size_bytes:
         yield f"{name}: has {found.size_bytes:,} bytes, the manifest says {planned.size_bytes:,}"
     elif found.crc32 != planned.crc32:
         yield f"{name}: has CRC-32 {found.crc32:08x}, the manifest says {planned.crc32:08x}"
 
 
-def _sums(file: IO[bytes], at_most: int) -> Sums:
+def _sums(file: IO[bytes], at_most: int) -> Written:
     size, checksum = 0, 0
-    while piece := file.read(min(_CHUNK_BYTES, at_most - size)):
+    while piece := file.read(min(CHUNK_BYTES, at_most - size)):
         checksum = crc32(piece, checksum)
         size += len(piece)
-    return Sums(size, checksum)
-
-
-# ---- the bytes of both
-
-
-def _content(storage: LocalStorage, path: Path, key: str) -> bytes:
-    """Of a small file; `path` is what a person calls it. Raises OSError."""
-    with _as_os_error(path):
-        return b"".join(map(bytes, storage.read(_whole(storage, key))))
-
-
-def _sums_of(storage: LocalStorage, path: Path, key: str) -> Sums:
-    with _as_os_error(path):
-        whole = _whole(storage, key)
-        return Sums(whole.size_bytes, storage.checksum(whole, lambda _: None))
-
-
-def _file(storage: LocalStorage, path: Path, key: str) -> IO[bytes]:
-    """To read from, as it is now. Nothing stays open. Raises OSError, also when it is read."""
-    with _as_os_error(path):
-        return io.BufferedReader(_Stored(storage, path, _whole(storage, key)), _CHUNK_BYTES)
-
-
-def _whole(storage: LocalStorage, key: str) -> Extent:
-    version = storage.look(Source(EXPORTS, key))
-    return Extent(EXPORTS, key, 0, version.size_bytes, version)
-
-
-class _Stored(io.RawIOBase):
-    """An extent as a file."""
-
-    def __init__(self, storage: LocalStorage, path: Path, whole: Extent) -> None:
-        self._storage = storage
-        self._path = path
-        self._whole = whole
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._whole.size_bytes}[whence]
-        if at < 0:
-            raise OSError(errno.EINVAL, "an offset before the beginning")
-        self._at = at
-        return at
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        into, count = memoryview(buffer), 0
-        begin, end = (min(at, self._whole.size_bytes) for at in (self._at, self._at + len(into)))
-        with _as_os_error(self._path):
-            for piece in self._storage.read(replace(self._whole, start=begin, stop=end)):
-                into[count : count + len(piece)] = piece
-                count += len(piece)
-        self._at += count
-        return count
-
-
-@contextmanager
-def _as_os_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (SourceFault, Trouble) as fault:
-        raise OSError(errno.EIO, str(fault) or "no such file", str(path)) from fault
+    return Written(size, checksum)
