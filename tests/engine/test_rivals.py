@@ -1,14 +1,11 @@
-"""Several processes with one export: one folder, one decision, one event, whoever comes in between whom."""
+"""Several processes with one export: one folder, one decision, one event, whoever comes in between whom.
 
-import random
-import shutil
-import threading
+Here each meeting is arranged; test_schedules.py draws them.
+"""
+
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -16,7 +13,7 @@ import pytest
 from contracts import Terminal
 from service.errors import Trouble
 from service.sweep import sweep
-from tests.engine.faulty import ActingDisk, Call, Gate, WatchedDisk, before
+from tests.engine.faulty import ActingDisk, Gate, before
 from tests.engine.workbench import Bench, Undisturbed, completed, small_project, staged, start, visible
 
 
@@ -127,112 +124,3 @@ def test_a_sweep_takes_nothing_from_an_attempt_that_begins_under_it(bench: Bench
 
 def _no_space() -> None:
     raise OSError(28, "No space left on device")
-
-
-class Turns:
-    """Lets one of several threads at a time make one call; a seed says whose turn is next."""
-
-    def __init__(self, seed: int, players: int) -> None:
-        self._chance = random.Random(seed)
-        self._switches = self._chance.choice([0.01, 0.05, 0.2, 0.6])
-        self._players = list(range(players))
-        self._turn = self._chance.choice(self._players)
-        self._condition = threading.Condition()
-
-    def disk(self, player: int) -> WatchedDisk:
-        def around(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
-            with self._condition:
-                self._condition.wait_for(lambda: self._turn == player, timeout=20)
-                try:
-                    return real(*arguments)
-                finally:
-                    if self._chance.random() < self._switches:
-                        self._next()
-
-        return WatchedDisk(around)
-
-    def leave(self, player: int) -> None:
-        with self._condition:
-            self._players.remove(player)
-            if self._players:
-                self._next()
-
-    def _next(self) -> None:
-        self._turn = self._chance.choice(self._players)
-        self._condition.notify_all()
-
-
-def play(turns: Turns, acts: list[Callable[[WatchedDisk], object]]) -> list[object]:
-    """What came of each, run side by side in the order that `turns` says; Trouble is a result."""
-
-    def one(player: int) -> object:
-        try:
-            return acts[player](turns.disk(player))
-        except Trouble as trouble:
-            return trouble
-        finally:
-            turns.leave(player)
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(one, range(len(acts))))
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("nobody_waits")
-def test_two_rivals_and_a_sweep_in_any_order_of_their_calls_give_one_export(
-    undisturbed: Undisturbed, memory_disk: Path
-) -> None:
-    for seed in range(200):
-        exports = memory_disk / "rivals"
-        shutil.rmtree(exports, ignore_errors=True)
-        exports.mkdir()
-        bench = Bench(undisturbed.media, exports, [])
-        bench.make_root()
-
-        def run(disk: WatchedDisk, bench: Bench = bench) -> object:
-            return bench.run(start(small_project()), disk)
-
-        def clear(disk: WatchedDisk, bench: Bench = bench) -> object:
-            return sweep(bench.ledger(disk), datetime.now(UTC), timedelta(0))
-
-        results = play(Turns(seed, 3), [run, run, clear])
-        event = completed(bench.run(start(small_project())))
-        told = [result for result in results[:2] if not isinstance(result, Trouble)]
-        assert all(one == event for one in told), f"seed {seed}: {results}"
-        assert visible(exports) == undisturbed.tree, f"seed {seed}: {results}"
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("nobody_waits")
-def test_a_deletion_in_any_order_of_the_calls_of_two_rivals_leaves_nothing_visible(
-    undisturbed: Undisturbed, memory_disk: Path
-) -> None:
-    ends: set[str] = set()
-    chance = random.Random(4)
-    for seed in range(100):
-        exports = memory_disk / "deleted"
-        shutil.rmtree(exports, ignore_errors=True)
-        exports.mkdir()
-        bench = Bench(undisturbed.media, exports, [])
-        bench.make_root()
-
-        def run(disk: WatchedDisk, bench: Bench = bench) -> object:
-            return bench.run(start(small_project()), disk)
-
-        def delete(disk: WatchedDisk, bench: Bench = bench, after: int = chance.randrange(400)) -> None:
-            for _ in range(after):
-                disk.stat(str(bench.exports))  # a turn in which nothing is done
-            bench.ledger(disk).delete("e1", "")
-
-        results = play(Turns(seed, 3), [run, run, delete])
-        if isinstance(results[2], Trouble):
-            bench.ledger().delete("e1", "")
-        assert visible(exports) == {}, f"seed {seed}: {results}"
-        event = bench.run(start(small_project()))
-        told = [result for result in results[:2] if not isinstance(result, Trouble)]
-        assert all(one == event for one in told), f"seed {seed}: {results}"
-        assert sweep(bench.ledger(), datetime.now(UTC), timedelta(0)).troubles == []
-        assert visible(exports) == {}, f"seed {seed}: {results}"
-        assert staged(exports) == [], f"seed {seed}"
-        ends.add(event.type)
-    assert ends == {"export.completed", "export.cancelled"}

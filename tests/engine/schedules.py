@@ -1,0 +1,274 @@
+"""Rivals at one export, stepped call by call: a seed says whose turn it is, who is frozen, and who is killed.
+
+One thread moves at a time and hands over at a call of the disk, so a seed is the same schedule whenever it is played,
+and `Rivalry(…).violation(seed)` makes a failure again. For that no rival does two things at once: it has one copier,
+and reports nothing by the clock.
+"""
+
+import random
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from contracts import ExportCancelled, ExportCompleted, Terminal
+from service.errors import Trouble
+from service.sweep import sweep
+from tests.engine.faulty import Call, Killed, WatchedDisk
+from tests.engine.workbench import FOLDER, Bench, images_project, staged, start, visible
+
+COMMAND = start(images_project("1.png", "2.png"))
+"""Two files are enough to be adopted one by one, and a schedule is played in a fifth of the small project's time."""
+CALLS = 360
+"""About so many make an undisturbed export."""
+CALLS_OF_A_BYSTANDER = 40
+THIRDS = ("nobody", "an attempt", "a sweep", "a cancel", "a deletion")
+SWITCHES = (0.01, 0.05, 0.2, 0.6)
+"""How often a call is followed by somebody else's: long runs meet at few places, short ones at many."""
+LOOKS = 0.01
+"""How often a reader looks between two calls."""
+PATIENCE_SECONDS = 60.0
+
+Tree = Mapping[str, bytes | None]
+Act = Callable[[WatchedDisk], object]
+
+
+class Fate(NamedTuple):
+    """What befalls a rival. Its own calls are counted for where, those of all for how long."""
+
+    begins_after: int
+    frozen_at: int | None
+    frozen_for: int
+    killed_at: int | None
+
+
+class Turns:
+    """Whoever has the turn makes calls until chance gives it to somebody else. Only he draws, and changes anything."""
+
+    def __init__(self, chance: random.Random, fates: Sequence[Fate], look: Callable[[], None]) -> None:
+        self.calls: list[tuple[int, str]] = []
+        """Who made which, in their order."""
+        self._chance = chance
+        self._switches = chance.choice(SWITCHES)
+        self._fates = fates
+        self._look = look
+        self._playing = list(range(len(fates)))
+        self._sleeps_until = [fate.begins_after for fate in fates]
+        self._own_calls = [0] * len(fates)
+        self._has_turn = [False] * len(fates)
+        self._batons = [threading.Semaphore(0) for _ in fates]
+
+    def begin(self) -> None:
+        self._to_somebody()
+
+    def disk(self, player: int) -> WatchedDisk:
+        return WatchedDisk(lambda name, real, arguments: self._call(player, name, real, arguments))
+
+    def leave(self, player: int) -> None:
+        """In turn, like any other step: else it would depend on the machine who is asked next."""
+        self._take(player)
+        self._playing.remove(player)
+        if self._playing:
+            self._to_somebody()
+
+    def _call(self, player: int, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        self._take(player)
+        self._own_calls[player] += 1
+        fate = self._fates[player]
+        if self._own_calls[player] == fate.frozen_at:
+            self._sleeps_until[player] = len(self.calls) + fate.frozen_for
+            self._give_away(player)
+            self._take(player)
+        self.calls.append((player, name))
+        if self._own_calls[player] == fate.killed_at:
+            raise Killed  # and keeps the turn until it left: what a system does for the dead is done at once
+        try:
+            return real(*arguments)
+        finally:
+            if self._chance.random() < LOOKS:
+                self._look()
+            if self._chance.random() < self._switches:
+                self._give_away(player)
+
+    def _take(self, player: int) -> None:
+        if not self._has_turn[player]:
+            assert self._batons[player].acquire(timeout=PATIENCE_SECONDS), "nobody hands the turn over"
+            self._has_turn[player] = True
+
+    def _give_away(self, player: int) -> None:
+        self._has_turn[player] = False
+        self._to_somebody()
+
+    def _to_somebody(self) -> None:
+        awake = [player for player in self._playing if self._sleeps_until[player] <= len(self.calls)]
+        self._batons[self._chance.choice(awake or self._playing)].release()
+
+
+class Played(NamedTuple):
+    third: str
+    ends: list[object]
+    """What came of each rival: what it returned, or what ended it."""
+    calls: list[tuple[int, str]]
+    seen: list[Tree]
+    """By a reader, in between."""
+    bench: Bench
+
+
+@dataclass(frozen=True)
+class Rivalry:
+    """Plays schedules in a directory of its own, and judges them by what is on the disk and what was told."""
+
+    home: Path
+    """On a fast disk."""
+    media: Path
+
+    def violation(self, seed: int) -> str | None:
+        """What is wrong with this schedule, in a sentence, or nothing."""
+        with at_the_same_time():
+            played = self.play(seed)
+            try:
+                wrong = next(_wrong(played, self.undisturbed), None)
+            except Exception as error:  # noqa: BLE001 - whatever stops those who come later, it is what is wrong
+                wrong = f"the next process ends with {error!r}"
+        return wrong and f"schedule {seed}, two attempts and {played.third}: {wrong}"
+
+    def play(self, seed: int) -> Played:
+        chance = random.Random(seed)
+        third = chance.choice(THIRDS)
+        bench = self._bench("rivals")
+        bench.make_root()
+        acts = [_attempt(bench), _attempt(bench), *_act(third, bench)]
+        fates = [_fate(chance, is_attempt=player < 2 or third == "an attempt") for player in range(len(acts))]
+        seen: list[Tree] = []
+        turns = Turns(chance, fates, lambda: seen.append(visible(bench.exports)))
+        return Played(third, _ends(turns, acts), turns.calls, seen, bench)
+
+    @cached_property
+    def undisturbed(self) -> Tree:
+        """The export that nothing happened to."""
+        bench = self._bench("alone")
+        bench.run(COMMAND)
+        return visible(bench.exports)
+
+    def _bench(self, name: str) -> Bench:
+        exports = self.home / name
+        shutil.rmtree(exports, ignore_errors=True)
+        exports.mkdir(parents=True)
+        return Bench(self.media, exports, [])
+
+
+@contextmanager
+def at_the_same_time() -> Iterator[None]:
+    """Whoever lives counts as frozen, so that rivals do not wait; and nothing is done by the clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.liveness.FROZEN_AFTER_SECONDS", -1.0)
+        patch.setattr("service.liveness.REPORT_EVERY_SECONDS", 30.0)
+        yield
+
+
+# ---- who takes part -----------------------------------------------------------------------------------------------
+
+
+def _attempt(bench: Bench) -> Act:
+    return lambda disk: bench.run(COMMAND, disk)
+
+
+def _act(third: str, bench: Bench) -> list[Act]:
+    acts: dict[str, list[Act]] = {
+        "nobody": [],
+        "an attempt": [_attempt(bench)],
+        "a sweep": [lambda disk: sweep(bench.ledger(disk), _in_an_hour(), timedelta(0))],
+        "a cancel": [lambda disk: bench.ledger(disk).cancel("e1", "")],
+        "a deletion": [lambda disk: bench.ledger(disk).delete("e1", "")],
+    }
+    return acts[third]
+
+
+def _in_an_hour() -> datetime:
+    """All that is there is old by then, however coarse the clock of the disk is."""
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
+def _fate(chance: random.Random, *, is_attempt: bool) -> Fate:
+    calls = CALLS if is_attempt else CALLS_OF_A_BYSTANDER
+    latest = CALLS if is_attempt else 2 * CALLS
+    return Fate(
+        begins_after=0 if is_attempt and chance.random() < 0.5 else chance.randrange(latest),
+        frozen_at=chance.randrange(1, calls) if chance.random() < 0.5 else None,
+        frozen_for=chance.choice((20, CALLS, 10 * CALLS)),
+        killed_at=chance.randrange(1, calls) if chance.random() < 0.3 else None,
+    )
+
+
+def _ends(turns: Turns, acts: Sequence[Act]) -> list[object]:
+    def one(player: int) -> object:
+        try:
+            return acts[player](turns.disk(player))
+        except BaseException as end:  # noqa: BLE001 - it is looked at by the judge
+            return _reason(end)
+        finally:
+            turns.leave(player)
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        turns.begin()
+        return list(threads.map(one, range(len(acts))))
+
+
+def _reason(end: BaseException) -> BaseException:
+    """A death comes in groups where tasks were running."""
+    while isinstance(end, BaseExceptionGroup):
+        end = end.exceptions[0]
+    return end
+
+
+# ---- what must hold -----------------------------------------------------------------------------------------------
+
+
+def _wrong(played: Played, tree: Tree) -> Iterator[str]:
+    bench, is_deleted = played.bench, played.third == "a deletion"
+    yield from (f"a rival ended with {end!r}" for end in played.ends if _is_no_way_to_end(end))
+    for seen in (*played.seen, visible(bench.exports)):
+        if seen not in _may_be_seen(tree, is_deleted=is_deleted):
+            yield f"a reader sees something half done: {sorted(seen)}"
+    decided = bench.outcome()
+    if is_deleted and played.ends[-1] is not None:
+        bench.ledger().delete("e1", "")  # it was killed or in trouble, so it is told again
+    event = bench.run(COMMAND)
+    yield from _wrong_with_the_end(played, event, decided)
+    wanted = tree if isinstance(event, ExportCompleted) and not is_deleted else {}
+    if visible(bench.exports) != wanted:
+        yield f"{event.type}, and visible is {sorted(visible(bench.exports))}"
+    yield from (trouble for _, trouble in sweep(bench.ledger(), _in_an_hour(), timedelta(0)).troubles)
+    if left := [*staged(bench.exports), *bench.exports.glob(".exports/**/*.new"), *bench.exports.glob("**/_trash/*")]:
+        yield f"a sweep left {left}"
+    if bench.run(COMMAND) != event or visible(bench.exports) != wanted:
+        yield "a repeat gives something else"
+
+
+def _wrong_with_the_end(played: Played, event: Terminal, decided: bytes | None) -> Iterator[str]:
+    may_be_cancelled = played.third in {"a cancel", "a deletion"}
+    if not isinstance(event, ExportCompleted) and not (may_be_cancelled and isinstance(event, ExportCancelled)):
+        yield f"it ends as {event!r}"
+    if any(isinstance(end, Terminal) and end != event for end in played.ends):
+        yield "two ends were told"
+    if decided not in {None, played.bench.outcome()}:
+        yield "the decision was changed"
+
+
+def _is_no_way_to_end(end: object) -> bool:
+    return isinstance(end, BaseException) and not isinstance(end, Trouble | Killed)
+
+
+def _may_be_seen(tree: Tree, *, is_deleted: bool) -> list[Tree]:
+    """Nothing, the archive that comes first, all; and what is being taken away, without its archive."""
+    archive = f"{FOLDER}.zip"
+    without_archive = {name: content for name, content in tree.items() if name != archive}
+    return [{}, {archive: tree[archive]}, tree, *([without_archive] if is_deleted else [])]
