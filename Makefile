@@ -6,7 +6,7 @@ STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-fast check tools bench bench-full bench-gateway lock contracts vendor clean
+.PHONY: help setup demo test test-fast prove check tools bench bench-full bench-gateway lock contracts vendor clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,11 @@ test: tools check ## Everything that must hold before a change may land
 
 test-fast: $(STAMP) ## The pure tests only, in seconds
 	@$(BIN)/pytest --doctest-modules service contracts tests/core tests/gateway/test_states.py
+
+MINUTES ?= 10
+SEED ?= 1
+prove: $(STAMP) ## Kill, fail, fill and shuffle an export for MINUTES=10, in an order drawn from SEED=1 (docs/reliability.md)
+	@$(BIN)/python -m tests.prove --minutes $(MINUTES) --seed $(SEED)
 
 check: $(STAMP) ## Formatting, lint, layers and types
 	@echo '== ruff format --check'

@@ -1,0 +1,119 @@
+"""The long form of the proof: what it looks at, that it sees a bug, and that a violation can be looked at again."""
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.test_every_fault import FAULTS, OPERATIONS
+from tests.engine.test_seeded_bugs import it_publishes_before_it_decides
+from tests.house.repository import ROOT, committed_files, text_of
+from tests.prove.__main__ import BEGIN, COMMAND, CTRL_C, exit_code, main
+from tests.prove.running import Found, Wrong, fast_disk, look_again, together
+from tests.prove.techniques import TECHNIQUES, Arena, Faults, Pairs, Space
+
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    with tempfile.TemporaryDirectory(dir=fast_disk()) as home:
+        yield Arena.made_in(Path(home))
+
+
+def test_every_fault_comes_to_every_operation_of_an_export_and_of_its_records(arena: Arena) -> None:
+    technique = Faults(arena)
+    cases = [case.split(", ") for case in technique.cases(1)]
+    assert len(cases) == technique.total == len(set(technique.cases(2)))
+    assert {where for where, _, _ in cases} == {Faults.EXPORT, Faults.SHARING, *OPERATIONS}
+    assert {name for where, name, _ in cases if where == Faults.EXPORT} == set(FAULTS)
+    killed = {int(at) for where, name, at in cases if (where, name) == (Faults.EXPORT, "killed before")}
+    assert killed == set(range(len(arena.undisturbed.calls)))
+
+
+def test_every_pair_of_kills_and_every_byte_is_drawn_once(arena: Arena) -> None:
+    for technique in (Pairs(arena), Space(arena)):
+        cases = list(technique.cases(1))
+        assert len(cases) == len(set(cases)) == technique.total
+        assert cases != list(technique.cases(2))
+
+
+def begun(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.prove", *words],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+def test_all_techniques_look_at_something_and_find_nothing() -> None:
+    with begun("--minutes", "0.03", "--seed", "3") as proof:
+        said, complained = proof.communicate(timeout=60)
+    assert proof.returncode == 0, complained
+    [_, *lines] = [line.split() for line in said.splitlines()]
+    assert [line[0] for line in lines] == list(TECHNIQUES)
+    assert all(int(line[1]) > 0 for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_the_proof_ends_its_processes(how: signal.Signals) -> None:
+    with begun("--minutes", "5") as proof:
+        assert proof.stdout is not None
+        proof.stdout.readline()
+        until = time.monotonic() + 20
+        while not (children := children_of(proof.pid)) and time.monotonic() < until:
+            time.sleep(0.02)
+        proof.send_signal(how)
+        _, complained = proof.communicate(timeout=20)
+    assert (proof.returncode, complained) == (CTRL_C, "")
+    assert children
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def children_of(pid: int) -> list[str]:
+    """But for the one that only looks after what processes share, and ends with them in its own time."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [one for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_violation_is_told_with_the_command_that_makes_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it_publishes_before_it_decides(monkeypatch)
+    case = next(case for case in map(str, range(100)) if look_again("rivals", case))
+    assert main(["--again", "rivals", case]) == 1
+    assert f"{COMMAND} --again rivals '{case}'" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert main(["--again", "rivals", case]) == 0
+
+
+def test_what_several_processes_found_is_one_result() -> None:
+    one, other = Found(3, 9, 1.0, [Wrong("1", "so")]), Found(4, 9, 2.0, [Wrong("2", "or so")])
+    assert together([one, other]) == Found(7, 9, 2.0, [Wrong("1", "so"), Wrong("2", "or so")])
+
+
+def test_one_violation_is_enough_to_end_in_failure() -> None:
+    fine, bad = Found(9, None, 1.0, []), Found(9, None, 1.0, [Wrong("7", "two ends were told")])
+    assert exit_code([fine, fine]) == 0
+    assert exit_code([fine, bad]) == 1
+
+
+def test_the_page_names_tests_that_exist_and_has_a_place_for_the_table() -> None:
+    page = PAGE.read_text()
+    assert BEGIN in page
+    files = [file for file in committed_files() if file.name.startswith("test_")]
+    exist = {name for file in files for name in re.findall(r"def (test_\w+)", text_of(file))}
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 30
+    assert named - exist == set()
