@@ -20,15 +20,13 @@ from tests.engine.faulty import FaultyDisk, Killed, SharingDisk, WatchedDisk, ki
 from tests.engine.schedules import Rivalry
 from tests.engine.test_every_fault import (
     FAULTS,
-    OPERATIONS,
-    asked_once,
     befallen,
-    calls_of,
     calls_that_share,
     disturbed_once,
     fresh,
     killed_twice,
 )
+from tests.engine.test_faults_of_records import OPERATIONS, asked_once, calls_of
 from tests.engine.test_power_loss import Proof, drawn
 from tests.engine.test_space import SmallDisk
 from tests.engine.workbench import (

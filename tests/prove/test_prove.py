@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.test_every_fault import FAULTS, OPERATIONS
+from tests.engine.test_every_fault import FAULTS
+from tests.engine.test_faults_of_records import OPERATIONS
 from tests.engine.test_seeded_bugs import it_publishes_before_it_decides
 from tests.house.repository import ROOT, committed_files, text_of
 from tests.prove.__main__ import BEGIN, COMMAND, CTRL_C, exit_code, main
