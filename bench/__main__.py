@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,8 @@ _QUICK_SHARE, _QUICK_ROUNDS, _ROUNDS = 1 / 20, 2, 5
 
 def main() -> None:
     args = _arguments()
+    # Whoever stops it by a signal must not be left with mounts, a node and workers either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=args.work or _here_or_temp()) as name:
         plant = _plant(args, Path(name))
         _warm_up(plant)
