@@ -11,24 +11,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from contracts import ExportCancelled, ExportCompleted, Terminal
+from contracts import ExportCancelled, ExportCompleted, ExportStart, Terminal
 from service.errors import Trouble
 from service.sweep import sweep
 from tests.engine.faulty import Call, Killed, WatchedDisk
-from tests.engine.workbench import FOLDER, Bench, images_project, staged, start, visible
+from tests.engine.workbench import FOLDER, Bench, images_project, small_project, staged, start, visible
 
-COMMAND = start(images_project("1.png", "2.png"))
-"""Two files are enough to be adopted one by one, and a schedule is played in a fifth of the small project's time."""
-CALLS = 360
-"""About so many make an undisturbed export."""
 CALLS_OF_A_BYSTANDER = 40
 THIRDS = ("nobody", "an attempt", "a sweep", "a cancel", "a deletion")
 SWITCHES = (0.01, 0.05, 0.2, 0.6)
@@ -39,6 +34,20 @@ PATIENCE_SECONDS = 60.0
 
 Tree = Mapping[str, bytes | None]
 Act = Callable[[WatchedDisk], object]
+
+
+class Asked(NamedTuple):
+    """What is to be exported, and about how many calls that takes when nothing happens."""
+
+    name: str
+    command: ExportStart
+    calls: int
+
+
+TWO_FILES = Asked("two files", start(images_project("1.png", "2.png")), 360)
+"""Enough to be adopted one by one, and played in half of the time that the small project takes."""
+SMALL_PROJECT = Asked("the small project", start(small_project()), 510)
+"""With slices, a video, and something that is left out."""
 
 
 class Fate(NamedTuple):
@@ -113,6 +122,7 @@ class Turns:
 
 
 class Played(NamedTuple):
+    asked: Asked
     third: str
     ends: list[object]
     """What came of each rival: what it returned, or what ended it."""
@@ -129,34 +139,38 @@ class Rivalry:
     home: Path
     """On a fast disk."""
     media: Path
+    trees: dict[str, Tree] = field(default_factory=dict)
 
     def violation(self, seed: int) -> str | None:
         """What is wrong with this schedule, in a sentence, or nothing."""
         with at_the_same_time():
             played = self.play(seed)
             try:
-                wrong = next(_wrong(played, self.undisturbed), None)
+                wrong = next(_wrong(played, self.undisturbed(played.asked)), None)
             except Exception as error:  # noqa: BLE001 - whatever stops those who come later, it is what is wrong
                 wrong = f"the next process ends with {error!r}"
-        return wrong and f"schedule {seed}, two attempts and {played.third}: {wrong}"
+        return wrong and f"schedule {seed}, {played.asked.name}, two attempts and {played.third}: {wrong}"
 
     def play(self, seed: int) -> Played:
         chance = random.Random(seed)
+        asked = chance.choice((TWO_FILES, TWO_FILES, TWO_FILES, SMALL_PROJECT))
         third = chance.choice(THIRDS)
         bench = self._bench("rivals")
         bench.make_root()
-        acts = [_attempt(bench), _attempt(bench), *_act(third, bench)]
-        fates = [_fate(chance, is_attempt=player < 2 or third == "an attempt") for player in range(len(acts))]
+        attempt: Act = lambda disk: bench.run(asked.command, disk)  # noqa: E731 - its type is what reads well
+        acts = [attempt, attempt, *([attempt] if third == "an attempt" else _bystander(third, bench))]
+        fates = [_fate(chance, asked.calls) if act is attempt else _late(chance, asked.calls) for act in acts]
         seen: list[Tree] = []
         turns = Turns(chance, fates, lambda: seen.append(visible(bench.exports)))
-        return Played(third, _ends(turns, acts), turns.calls, seen, bench)
+        return Played(asked, third, _ends(turns, acts), turns.calls, seen, bench)
 
-    @cached_property
-    def undisturbed(self) -> Tree:
+    def undisturbed(self, asked: Asked) -> Tree:
         """The export that nothing happened to."""
-        bench = self._bench("alone")
-        bench.run(COMMAND)
-        return visible(bench.exports)
+        if asked.name not in self.trees:
+            bench = self._bench("alone")
+            bench.run(asked.command)
+            self.trees[asked.name] = visible(bench.exports)
+        return self.trees[asked.name]
 
     def _bench(self, name: str) -> Bench:
         exports = self.home / name
@@ -177,14 +191,9 @@ def at_the_same_time() -> Iterator[None]:
 # ---- who takes part -----------------------------------------------------------------------------------------------
 
 
-def _attempt(bench: Bench) -> Act:
-    return lambda disk: bench.run(COMMAND, disk)
-
-
-def _act(third: str, bench: Bench) -> list[Act]:
+def _bystander(third: str, bench: Bench) -> list[Act]:
     acts: dict[str, list[Act]] = {
         "nobody": [],
-        "an attempt": [_attempt(bench)],
         "a sweep": [lambda disk: sweep(bench.ledger(disk), _in_an_hour(), timedelta(0))],
         "a cancel": [lambda disk: bench.ledger(disk).cancel("e1", "")],
         "a deletion": [lambda disk: bench.ledger(disk).delete("e1", "")],
@@ -197,14 +206,23 @@ def _in_an_hour() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-def _fate(chance: random.Random, *, is_attempt: bool) -> Fate:
-    calls = CALLS if is_attempt else CALLS_OF_A_BYSTANDER
-    latest = CALLS if is_attempt else 2 * CALLS
+def _fate(chance: random.Random, calls: int) -> Fate:
+    """Of an attempt that takes about so many calls."""
+    begins_after = 0 if chance.random() < 0.5 else chance.randrange(calls)
+    return _drawn(chance, calls, calls, begins_after)
+
+
+def _late(chance: random.Random, calls: int) -> Fate:
+    """Of somebody who comes into attempts that take about so many calls."""
+    return _drawn(chance, CALLS_OF_A_BYSTANDER, calls, chance.randrange(2 * calls))
+
+
+def _drawn(chance: random.Random, own_calls: int, calls: int, begins_after: int) -> Fate:
     return Fate(
-        begins_after=0 if is_attempt and chance.random() < 0.5 else chance.randrange(latest),
-        frozen_at=chance.randrange(1, calls) if chance.random() < 0.5 else None,
-        frozen_for=chance.choice((20, CALLS, 10 * CALLS)),
-        killed_at=chance.randrange(1, calls) if chance.random() < 0.3 else None,
+        begins_after=begins_after,
+        frozen_at=chance.randrange(1, own_calls) if chance.random() < 0.5 else None,
+        frozen_for=chance.choice((20, calls, 10 * calls)),
+        killed_at=chance.randrange(1, own_calls) if chance.random() < 0.3 else None,
     )
 
 
@@ -233,7 +251,7 @@ def _reason(end: BaseException) -> BaseException:
 
 
 def _wrong(played: Played, tree: Tree) -> Iterator[str]:
-    bench, is_deleted = played.bench, played.third == "a deletion"
+    bench, command, is_deleted = played.bench, played.asked.command, played.third == "a deletion"
     yield from (f"a rival ended with {end!r}" for end in played.ends if _is_no_way_to_end(end))
     for seen in (*played.seen, visible(bench.exports)):
         if seen not in _may_be_seen(tree, is_deleted=is_deleted):
@@ -241,7 +259,7 @@ def _wrong(played: Played, tree: Tree) -> Iterator[str]:
     decided = bench.outcome()
     if is_deleted and played.ends[-1] is not None:
         bench.ledger().delete("e1", "")  # it was killed or in trouble, so it is told again
-    event = bench.run(COMMAND)
+    event = bench.run(command)
     yield from _wrong_with_the_end(played, event, decided)
     wanted = tree if isinstance(event, ExportCompleted) and not is_deleted else {}
     if visible(bench.exports) != wanted:
@@ -249,7 +267,7 @@ def _wrong(played: Played, tree: Tree) -> Iterator[str]:
     yield from (trouble for _, trouble in sweep(bench.ledger(), _in_an_hour(), timedelta(0)).troubles)
     if left := [*staged(bench.exports), *bench.exports.glob(".exports/**/*.new"), *bench.exports.glob("**/_trash/*")]:
         yield f"a sweep left {left}"
-    if bench.run(COMMAND) != event or visible(bench.exports) != wanted:
+    if bench.run(command) != event or visible(bench.exports) != wanted:
         yield "a repeat gives something else"
 
 

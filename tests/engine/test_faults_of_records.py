@@ -34,6 +34,8 @@ class Operation(NamedTuple):
     may_be_seen: Callable[[Mapping[str, bytes | None]], Container[Mapping[str, bytes | None]]]
     """At any time, by a reader, of what an undisturbed export is."""
     holds: Callable[[Bench], object]
+    step: int = 1
+    """The short form takes each so many-th of the calls."""
 
 
 AT = REQUESTED_AT + timedelta(minutes=1)
@@ -63,6 +65,37 @@ def _deleted(bench: Bench) -> None:
     assert sweep(bench.ledger(), datetime.now(UTC), timedelta(0)).troubles == []
     assert staged(bench.exports) == []
     assert list((bench.exports / ".exports").glob("_trash/*")) == []
+
+
+def _cancelled(bench: Bench) -> None:
+    bench.ledger().cancel("e1", "")
+    event = bench.run(start(small_project()))
+    assert isinstance(event, ExportCancelled)
+    assert bench.run(start(small_project())) == event
+    assert visible(bench.exports) == {}
+    _swept_clean(bench)
+
+
+def _finished(bench: Bench) -> None:
+    decided = bench.outcome()
+    _sweep(bench.ledger())
+    event = bench.run(start(small_project()))
+    assert isinstance(event, ExportCompleted)
+    assert decided in {None, bench.outcome()}
+    assert {FOLDER, f"{FOLDER}.zip"} <= visible(bench.exports).keys()
+    _swept_clean(bench)
+    assert bench.run(start(small_project())) == event
+
+
+def _sweep(ledger: Ledger) -> list[tuple[str, str]]:
+    """All that is there is old by then."""
+    return sweep(ledger, datetime.now(UTC) + timedelta(hours=1), timedelta(0)).troubles
+
+
+def _swept_clean(bench: Bench) -> None:
+    assert _sweep(bench.ledger()) == []
+    assert staged(bench.exports) == []
+    assert list((bench.exports / ".exports").glob("**/*.new")) == []
 
 
 def _told(bench: Bench) -> None:
@@ -98,6 +131,12 @@ def _less_and_less(tree: Mapping[str, bytes | None]) -> Container[Mapping[str, b
     return [tree, {name: tree[name] for name in tree if name != archive}, {archive: tree[archive]}, {}]
 
 
+def _more_and_more(tree: Mapping[str, bytes | None]) -> Container[Mapping[str, bytes | None]]:
+    """Nothing, the archive, all."""
+    archive = f"{FOLDER}.zip"
+    return [{}, {archive: tree[archive]}, tree]
+
+
 OPERATIONS = {
     "refuse": Operation(
         Bench.make_root, lambda ledger: ledger.refuse("e1", "one", INVALID, "p1", AT), _nothing, _refused
@@ -117,6 +156,11 @@ OPERATIONS = {
     "delete what nobody asked for": Operation(
         Bench.make_root, lambda ledger: ledger.delete("e1", ""), _nothing, _deleted
     ),
+    "cancel what is under way": Operation(
+        _dies("open", "/archive.part"), lambda ledger: ledger.cancel("e1", ""), _nothing, _cancelled
+    ),
+    "sweep what is decided": Operation(_dies("link", "/a-000001/archive"), _sweep, _more_and_more, _finished, step=4),
+    "sweep what is abandoned": Operation(_dies("open", "/archive.part"), _sweep, _nothing, _finished, step=4),
     "owe and tell": Operation(Bench.make_root, _owe_and_tell, _nothing, _told),
 }
 
@@ -129,7 +173,7 @@ def test_what_is_asked_of_the_records_survives_a_fault_at_every_call(
 ) -> None:
     calls = calls_of(name, undisturbed, memory_disk)
     assert len(calls) > 5
-    for at in thinned(fault_name, befallen(fault_name, calls)):
+    for at in thinned(fault_name, befallen(fault_name, calls))[:: OPERATIONS[name].step]:
         asked_once(name, fault_name, at, undisturbed, memory_disk)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from contracts import ExportCancelled, ExportCompleted
 from tests.engine.faulty import Killed
-from tests.engine.schedules import Rivalry, at_the_same_time
+from tests.engine.schedules import SMALL_PROJECT, TWO_FILES, Rivalry, at_the_same_time
 from tests.engine.test_seeded_bugs import (
     a_deletion_is_a_cancel,
     a_sweep_asks_nobody_whether_he_lives,
@@ -70,6 +70,7 @@ def test_schedules_come_to_everything_that_they_are_about(rivalry: Rivalry) -> N
 def test_a_seeded_bug_is_seen_by_one_of_the_schedules(
     bug: Callable[[pytest.MonkeyPatch], None], rivalry: Rivalry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert rivalry.undisturbed
+    for asked in (TWO_FILES, SMALL_PROJECT):
+        rivalry.undisturbed(asked)  # made without the bug
     bug(monkeypatch)
     assert next(filter(None, map(rivalry.violation, range(SCHEDULES))), None) is not None
