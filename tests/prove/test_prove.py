@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,14 +71,20 @@ def test_who_ends_the_proof_ends_its_processes(how: signal.Signals) -> None:
     with begun("--minutes", "5") as proof:
         assert proof.stdout is not None
         proof.stdout.readline()
-        until = time.monotonic() + 20
-        while not (children := children_of(proof.pid)) and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: bool(children_of(proof.pid)))
+        children = children_of(proof.pid)
         proof.send_signal(how)
         proof.communicate(timeout=20)
     assert proof.returncode == CTRL_C
-    assert children
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    # One that was only just being started ends when it finds nobody to tell it what to do.
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def children_of(pid: int) -> list[str]:
