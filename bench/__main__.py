@@ -137,4 +137,7 @@ def _warm_up(plant: Plant) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -12,11 +12,13 @@ from cli.findings import Finding, State, note, ok, problem
 from cli.roots import Roots
 from service.errors import Trouble
 from service.ledger import RECORDS, Ledger
-from service.references import EXPORTS, MEDIA
+from service.references import EXPORTS, MEDIA, Source
 from service.segments import Extent
 from service.storage.local import LocalStorage
+from service.storage.port import SourceFault
 
 LITTLE_SPACE_BYTES = 1024**3
+_LOOKS_AT_MOST = 1000
 _MEDIA, _EXPORTS = "media root", "exports root"
 _FILE_SYSTEM = "put the exports root on a local file system, or on a network one with hard links and locks (NFS 4)"
 
@@ -28,7 +30,9 @@ def look_at_roots(roots: Roots, *, is_new: bool) -> list[Finding]:
         raise UsageError("--init: say where: --to DIR, or EXPORT_EXPORTS_ROOT")
     overlap = list(_overlap(media, exports)) if media and exports else []
     found = [] if overlap else list(_exports_root(exports, is_new=is_new)) if exports else [_not_set(_EXPORTS, "--to")]
-    return [*(_media_root(media) if media else [_not_set(_MEDIA, "--media")]), *overlap, *found]
+    is_sound = all(finding.state is not State.PROBLEM for finding in found)
+    both = list(_shared(media, exports)) if media and exports and not overlap and is_sound else []
+    return [*(_media_root(media) if media else [_not_set(_MEDIA, "--media")]), *overlap, *found, *both]
 
 
 def _not_set(subject: str, option: str) -> Finding:
@@ -55,6 +59,41 @@ def _media_root(media: Path) -> Iterator[Finding]:
         yield note(_MEDIA, f"{media} is empty: is it mounted?") if is_empty else ok(_MEDIA, f"{media} can be read")
     finally:
         storage.close()
+
+
+def _shared(media: Path, exports: Path) -> Iterator[Finding]:
+    """Tried with one file of the media: no problem either way, it tells what an export costs."""
+    storage = LocalStorage({MEDIA: media}, exports)
+    try:
+        if (key := _any_file(media)) is None:
+            return
+        version = storage.look(Source(MEDIA, key))
+        extent = Extent(MEDIA, key, 0, version.size_bytes, version)
+        shares = storage.shares_blocks_with(extent, f"{RECORDS}/_trial-{secrets.token_hex(8)}")
+    except (SourceFault, Trouble):
+        return  # whatever is wrong there is found by itself
+    finally:
+        storage.close()
+    yield ok("roots: shared blocks", "yes: a folder takes next to no room" if shares else "no: a folder is a copy")
+
+
+def _any_file(media: Path) -> str | None:
+    """A file near the top of the media; not all of them are looked at."""
+    storage = LocalStorage({}, media)
+    directories, looks = [""], iter(range(_LOOKS_AT_MOST))
+    try:
+        while directories:
+            above = directories.pop()
+            for name in storage.names(above.removesuffix("/")):
+                if next(looks, None) is None:
+                    return None
+                place = media / above / name
+                if place.is_file() and not place.is_symlink():
+                    return f"{above}{name}"
+                directories += [f"{above}{name}/"] if place.is_dir() and not place.is_symlink() else []
+    finally:
+        storage.close()
+    return None
 
 
 def _exports_root(exports: Path, *, is_new: bool) -> Iterator[Finding]:
@@ -166,8 +205,8 @@ def _shares(storage: LocalStorage, place: str) -> Finding:
         return note("", "not tried: the file was gone")
     one = Extent(EXPORTS, f"{place}/one", 0, version.size_bytes, version)
     if storage.shares_blocks_with(one, f"{place}/trial"):
-        return ok("", "yes: ZIPs take next to no room, nor do folders of media on the same file system")
-    return ok("", "no: each export takes the room of its media, and a ZIP that is written takes it again")
+        return ok("", "yes: a ZIP takes next to no room")
+    return ok("", "no: a ZIP that is written takes the room of the folder again")
 
 
 def _room(storage: LocalStorage) -> Finding:

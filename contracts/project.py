@@ -53,7 +53,10 @@ class CompletedAsset(Contract):
     stale: bool = False
     """Made from an older version of the sentence; usable all the same."""
     size_bytes: Bytes | None = None
+    """Of the whole file at `uri`; a difference is a warning."""
     crc32: Crc32 | None = None
+    """CRC-32 of the whole file at `uri`, as a number (Python: `zlib.crc32`); a difference is a warning. With
+    `size_bytes` it spares the reading where an operator trusts it (`EXPORT_TRUSTED_CHECKSUMS`)."""
     etag: Annotated[str, StringConstraints(max_length=256)] | None = None
     duration_ms: Milliseconds | None = None
     slice: Slice | None = None

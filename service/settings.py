@@ -66,9 +66,9 @@ class StorageSettings(BrokerSettings):
     """What every reference must lie beneath in the media root, such as `projects/{project_id}/` or `{tenant}/`; without
     it a project may name any file there. Set it wherever not everybody may see everything."""
     trusted_checksums: bool = False
-    """Believe the `crc32` that a project gives for a file of the media root, together with its `size_bytes`. Where
-    blocks are shared (XFS, btrfs), files of 64 KiB and more are then not read, and take no time; but a wrong checksum
-    makes a ZIP that does not unpack. Everywhere else it changes nothing: there they are read in any case."""
+    """Believe the `crc32` that a project gives for a file of the media root, together with its `size_bytes`. A file of
+    64 KiB and more whose blocks can be shared (media and exports on one XFS or btrfs) is then not read, and takes no
+    time; but if its checksum is wrong the ZIP does not unpack. Any other file is read in any case. For workers."""
     exports_root: Path
     """The directory that exports are written to; made once by `export-service check --init`."""
 

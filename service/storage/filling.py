@@ -12,6 +12,7 @@ from threading import Lock
 
 from isal.isal_zlib import crc32
 
+from service.references import EXPORTS
 from service.segments import Extent, Segment, Written, split, total, whole_file
 from service.storage.disk import Disk
 from service.storage.lanes import NOT_THIS_WAY, STEP_BYTES, Lane, Lanes
@@ -91,6 +92,11 @@ class Filler:
                 self._file_system = _UNKNOWN
 
     def is_better_at(self, extent: Extent) -> bool:
+        # Of a source that could not be cloned nothing is believed that nobody looks at: it must be moved anyway.
+        is_own_or_looked_at = extent.root == EXPORTS or not self.is_proven
+        return is_own_or_looked_at and self._need_not_be_read(extent)
+
+    def _need_not_be_read(self, extent: Extent) -> bool:
         is_known = extent.crc32 is not None and extent.size_bytes >= KERNEL_FROM_BYTES
         return is_known and self._file_system not in _SHARE_NOTHING and extent.root not in self._lied
 
@@ -135,7 +141,7 @@ class Filler:
         with self._roots.opened(extent) as source:
             if not self._clone(extent, source, target, watch):
                 return None
-            checksum = extent.crc32 if self.is_better_at(extent) else None
+            checksum = extent.crc32 if self._need_not_be_read(extent) else None
             if checksum is None:
                 # Of the source, not of the clone: the page cache belongs to the inode, and holds one of them at most.
                 checksum = self._roots.checksum_of(source, extent, watch)

@@ -12,6 +12,7 @@ from service.storage.disk import Disk
 from tests.cli.command import Said, call
 from tests.cli.conftest import Desk
 from tests.cli.rabbit import Rabbit
+from tests.engine.faulty import SharingDisk
 
 
 def findings(said: Said, state: str) -> dict[str, dict[str, Any]]:
@@ -150,9 +151,11 @@ async def test_whether_blocks_can_be_shared_is_told(
             raise OSError(fault, "cannot")
 
     monkeypatch.setattr(Disk, "clone", clone)
+    monkeypatch.setattr(Disk, "file_system", SharingDisk.file_system)
     said = await checked(rabbit, desk, "--init")
     assert problems(said) == []
-    assert findings(said, "ok")["exports root: shares blocks"]["detail"].startswith(answer)
+    for subject in ("exports root: shares blocks", "roots: shared blocks"):
+        assert findings(said, "ok")[subject]["detail"].startswith(answer)
 
 
 async def test_the_roots_may_come_from_the_environment_or_not_be_looked_at(
