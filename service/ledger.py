@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -128,13 +128,13 @@ class Ledger:
         place = f"{RECORDS}/{command.export_id}"
         self.storage.make_directories(place)
         if not self.storage.create(f"{place}/project.json", _model_json(project)):
-            stored = self._project(command.export_id)
-            if stored is None or _meaning(stored) != _meaning(project):
+            stored = self._project(command.export_id) or _swept_away(command.export_id)
+            if _meaning(stored) != _meaning(project):
                 raise Conflict(f'export "{command.export_id}" was asked for before with another project')
         self.storage.create(f"{place}/command.json", _command_json(command, project))
         self._insist_on_no_refusal(command.export_id)
-        first = self._command(command.export_id)
-        if first is None or _asked(first) != _asked(command):
+        first = self._command(command.export_id) or _swept_away(command.export_id)
+        if _asked(first) != _asked(command):
             raise Conflict(f'export "{command.export_id}" was asked for before with other options')
         self._list(first, project.id)
         return first.model_copy(update={"project": project})
@@ -383,20 +383,35 @@ class Ledger:
 
     def is_mere_wish(self, export_id: str) -> bool:
         """Whether nobody ever asked for this export, but for its end."""
-        return _WISHES.issuperset(self.storage.names(f"{RECORDS}/{export_id}"))
+        return self._holds_wishes_only(f"{RECORDS}/{export_id}")
 
-    def forget_record(self, export_id: str) -> bool:
-        """By one step: half of a record (gone, but not decided) would keep the id from ever publishing.
+    def _holds_wishes_only(self, record: str) -> bool:
+        return _WISHES.issuperset(self.storage.names(record))
 
-        Whether this call did it.
-        """
+    def forget_mere_wish(self, export_id: str) -> bool:
+        """Forgets a record in which nobody asked for an export; whether this call did it."""
+        if not self.is_mere_wish(export_id):
+            return False
+        forgotten = self._put_aside(export_id)
+        # A command that came after the look above went with the record: it goes back, with whatever came of it.
+        if not self._holds_wishes_only(forgotten) and self.storage.rename(forgotten, f"{RECORDS}/{export_id}"):
+            return False
         self.told(export_id)
+        self.storage.remove(forgotten)
+        return True
+
+    def forget_record(self, export_id: str) -> None:
+        """By one step: half of a record (gone, but not decided) would keep the id from ever publishing."""
+        self.told(export_id)
+        self.storage.remove(self._put_aside(export_id))
+
+    def _put_aside(self, export_id: str) -> str:
+        """Where the record then is, if there was one."""
         forgotten = f"{_TRASH}/{export_id}_record"
         self.storage.remove(forgotten)
         self.storage.make_directories(_TRASH)
-        moved = self.storage.rename(f"{RECORDS}/{export_id}", forgotten)
-        self.storage.remove(forgotten)
-        return moved
+        self.storage.rename(f"{RECORDS}/{export_id}", forgotten)
+        return forgotten
 
     # ---- attempts
 
@@ -446,6 +461,11 @@ class Ledger:
 
 def attempt_key(export_id: str, number: int) -> str:
     return f"{RECORDS}/{export_id}/a-{number:06d}"
+
+
+def _swept_away(export_id: str) -> NoReturn:
+    """A record that was there a moment ago: a sweep looks at it, and puts it back (`forget_mere_wish`)."""
+    raise Trouble(ErrorCode.IO_ERROR, f'the record of export "{export_id}" was taken away meanwhile')
 
 
 def _shelf(project_id: str) -> str:

@@ -61,7 +61,7 @@ def _is_abandoned(ledger: Ledger, export_id: str, before: datetime) -> bool:
 def _settle_abandoned(ledger: Ledger, export_id: str, swept: Swept) -> None:
     if clear_dead(ledger, export_id):
         swept.cleared.append(export_id)
-    elif ledger.is_mere_wish(export_id) and ledger.forget_record(export_id):
+    elif ledger.forget_mere_wish(export_id):
         swept.forgotten.append(export_id)
 
 
