@@ -20,7 +20,7 @@ demo: $(STAMP) ## Export a sample project that is made by code, and verify the r
 NO_HANG := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 test: tools check ## Everything that must hold before a change may land
 	@echo '== pytest'
-	@$(BIN)/python -m tests.tools.side_by_side $(NO_HANG)
+	@$(BIN)/pytest $(NO_HANG) --doctest-modules service contracts gateway cli demo tests
 
 test-fast: $(STAMP) ## The pure tests only, in seconds
 	@$(BIN)/pytest --doctest-modules service contracts tests/core tests/gateway/test_states.py

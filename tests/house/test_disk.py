@@ -94,8 +94,11 @@ REASONS: dict[str, tuple[str, set[str]]] = {
         {"os.O_WRONLY", "os.close", "os.devnull", "os.dup2", "os.open"},
     ),
     "cli/check_roots.py": (
-        "looks for an exports root, and makes one; what is beneath it is tried through the port",
-        {"exports.is_dir", "exports.mkdir", "exports.resolve", "media.resolve"},
+        "looks for an exports root, and makes one, and for any file of the media; both are tried through the port",
+        {
+            *("exports.is_dir", "exports.mkdir", "exports.resolve", "media.resolve"),
+            *("place.is_dir", "place.is_file", "place.is_symlink"),
+        },
     ),
     "cli/demonstrate.py": (
         "makes a directory of its own with everything in it, and takes an earlier one away",

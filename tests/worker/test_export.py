@@ -70,7 +70,7 @@ def folded(events: list[Event]) -> Event:
 
 
 async def test_progress_comes_four_times_a_second_and_never_goes_back(stand: Stand) -> None:
-    async with stand.working(Brake(chunk_seconds=0.005)):
+    async with stand.working(Brake(chunk_seconds=0.015)):
         await stand.ask("e1", stand.project(big=1))
         await stand.ended("e1")
     progress = stand.listener.of("e1", PROGRESS)
