@@ -73,8 +73,7 @@ class Attempt:
 
     def copy(self, copy: Copy, watch: Watch) -> Written:
         """Makes one media file and notes it. Raises SourceFault when the source is at fault."""
-        key = f"{self.tree}/{copy.name}"
-        written = self.storage.assemble(key, copy.segments, self.moment_ns, watch)
+        written = self.storage.assemble(f"{self.tree}/{copy.name}", copy.segments, self.moment_ns, watch)
         self._note(_file_line(copy, written))
         return written
 
