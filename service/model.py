@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from contracts import ExportOptions, Kind, OmittedAsset, Outcome, Project, Reason
+from service.media import UNKNOWN, Media
 from service.references import Source
 from service.segments import Extent, Segment, Version, total
 from service.wav import Wav
@@ -94,6 +95,8 @@ class Found(NamedTuple):
     """Of a narration to be cut: how, or why it cannot be."""
     crc32: int | None = None
     """Of the whole file, where it is known without reading it."""
+    media: Media | None = None
+    """What its bytes say of it; None where nobody asked."""
 
 
 class Missing(NamedTuple):
@@ -121,6 +124,7 @@ class Copy:
     uri: str
     segments: tuple[Segment, ...]
     declared_crc32: int | None = None
+    media: Media = UNKNOWN
 
     @property
     def size_bytes(self) -> int:
