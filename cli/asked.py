@@ -5,9 +5,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from cli.errors import UsageError
 from cli.projects import read_project
 from contracts import ExportOptions, ExportStart, Project
+from contracts.faults import first_fault
 from service.naming import one_line
 
 _IDS_SHOWN = 10
@@ -22,15 +25,27 @@ def start_of(args: Namespace) -> tuple[ExportStart, Project]:
         "include": {"kinds": args.kinds, "sections": args.sections},
         "on_missing": args.on_missing,
         "stale": args.stale,
+        "timelines": args.timelines,
+        "captions": args.captions,
+        "gaps": args.gaps,
+        "media_root": args.media_root,
+        "since": args.since,
         "retain_seconds": None if args.retain_days is None else args.retain_days * 86_400,
     }
     command = ExportStart(
         export_id=args.export_id or str(uuid.uuid4()),
         requested_at=args.requested_at or datetime.now(UTC).replace(microsecond=0),
         project=project,
-        options=ExportOptions.model_validate(asked),
+        options=_options(asked),
     )
     return command, project
+
+
+def _options(asked: dict[str, object]) -> ExportOptions:
+    try:
+        return ExportOptions.model_validate(asked)
+    except ValidationError as fault:
+        raise UsageError(f"the options: {first_fault(fault)}") from None
 
 
 def _refuse_unknown_sections(chosen: Sequence[str], project: Project) -> None:

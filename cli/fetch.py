@@ -26,7 +26,8 @@ from cli.ending import exit_code_of, say, say_out
 from cli.errors import UsageError
 from cli.show import DownloadReport, download_bar
 from cli.verify import verify_archive
-from contracts import ExportCompleted, Outcome
+from contracts import ExportCompleted, Layout, Outcome
+from service.contents import ARCHIVE_ENDINGS
 
 DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 _WAIT_SECONDS = 25
@@ -104,10 +105,11 @@ def _show(fetched: _Fetched, export_id: str, *, as_json: bool) -> None:
 def _fetched(gateway: "_Gateway", to: Path, report: DownloadReport) -> _Fetched:
     """Waits, downloads, verifies; only then the file gets its name."""
     event = gateway.completed(report)
-    if not _NAME.fullmatch(event.folder.name):
-        raise NotFetched(f"{event.folder.name!r} is no name for a file")
     about = gateway.about()
-    target = to / f"{event.folder.name}.zip"
+    name = _name_of(event, about)
+    if not _NAME.fullmatch(name):
+        raise NotFetched(f"{name!r} is no name for a file")
+    target = to / name
     fetched = _Fetched(target, about.size_bytes, about.etag, event.outcome, event.omissions_total)
     if target.exists():
         _insist_on_same(target, about)
@@ -123,6 +125,14 @@ def _fetched(gateway: "_Gateway", to: Path, report: DownloadReport) -> _Fetched:
             raise NotFetched(f"What came is not what was exported, and is removed: {difference}")
         part.rename(target)
     return fetched
+
+
+def _name_of(event: ExportCompleted, about: "_About") -> str:
+    """Of the archive that was asked for, or of the folder's ZIP where that is not there any more."""
+    made = event.archive
+    if made is not None and made.etag == about.etag:
+        return made.name
+    return f"{event.folder.name}{ARCHIVE_ENDINGS[Layout.FOLDER]}"
 
 
 def part_of(target: Path, etag: str) -> Path:

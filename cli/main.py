@@ -126,7 +126,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("project", type=Path, metavar="PROJECT.json", help="in the contract's form or the studio's")
-    parser.add_argument("--archive", choices=("none", "zip"), default="none", help="make a ZIP beside the folder")
+    parser.add_argument("--archive", choices=("none", "zip", "otioz"), default="none",
+                        help="also make a ZIP of the folder, or a bundle for DaVinci Resolve")  # fmt: skip
     parser.add_argument("--kinds", type=_list_of("audio", "image", "video"), default=("audio", "image", "video"),
                         metavar="KIND,…", help="only these of audio, image, video")  # fmt: skip
     parser.add_argument("--sections", type=_late("cli.values:sections"), metavar="ID,…", help="only these sections")
@@ -134,6 +135,7 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
                         help="when a finished file is not there: list it and go on (%(default)s), or fail")  # fmt: skip
     parser.add_argument("--stale", choices=("include", "skip"), default="include",
                         help="files made from an older text (%(default)s)")  # fmt: skip
+    _add_editing(parser)
     parser.add_argument(
         "--retain-days", type=_up_to(_MAX_RETAIN_DAYS), metavar="N", help="let `sweep` remove the export after N days"
     )
@@ -143,6 +145,20 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requested-at", type=_late("cli.values:moment"), metavar="TIME",
                         help="ISO 8601 with an offset; names the folder (now)")  # fmt: skip
     _add_json(parser)
+
+
+def _add_editing(parser: argparse.ArgumentParser) -> None:
+    timelines, captions = ("otio", "fcpxml", "premiere", "mlt"), ("srt", "vtt")
+    parser.add_argument("--timelines", type=_list_or_none_of(*timelines), default=timelines, metavar="NAME,…",
+                        help=f"only these of {', '.join(timelines)}; or none")  # fmt: skip
+    parser.add_argument("--captions", type=_list_or_none_of(*captions), default=captions, metavar="NAME,…",
+                        help=f"only these of {', '.join(captions)}; or none")  # fmt: skip
+    gaps = "in timelines: keep time for sentences that have nothing yet (%(default)s), or close up"
+    parser.add_argument("--gaps", choices=("hold", "close"), default="hold", help=gaps)
+    mount = "in timelines: where your editors mount the exports root, such as /Volumes/NAS or D:/"
+    parser.add_argument("--media-root", metavar="DIR", help=mount)
+    changes = "with --archive zip: only what is new since that export, to unpack over its folder"
+    parser.add_argument("--since", type=_late("cli.values:export_id"), metavar="ID", help=changes)
 
 
 def _add_media(parser: argparse.ArgumentParser) -> None:
@@ -317,6 +333,15 @@ def _hours(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours below a million")
     return float(text)
+
+
+def _list_or_none_of(*words: str) -> Callable[[str], tuple[str, ...]]:
+    some = _list_of(*words, "none")
+
+    def parse(text: str) -> tuple[str, ...]:
+        return () if text == "none" else some(text)
+
+    return parse
 
 
 def _list_of(*words: str) -> Callable[[str], tuple[str, ...]]:

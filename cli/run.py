@@ -23,7 +23,8 @@ from cli.show import (
     show_omissions,
     show_warnings,
 )
-from contracts import ExportStart, Project, Stage
+from contracts import ExportStart, Layout, Project, Stage
+from service.contents import MANIFEST, text_names
 from service.errors import ExportError, Interrupted, Trouble
 from service.export import Workshop, export
 from service.ledger import Decision, Ledger
@@ -44,6 +45,9 @@ def command_from(args: Namespace) -> tuple[ExportStart, Project]:
     if not args.media.is_dir():
         raise UsageError(f"--media {args.media}: {'not a directory' if args.media.exists() else 'no such directory'}")
     return start_of(args)
+
+
+_ARCHIVES = {None: "a ZIP", Layout.FOLDER: "a ZIP", Layout.CHANGES: "a ZIP of what changed", Layout.OTIOZ: "a bundle"}
 
 
 # ---- plan -------------------------------------------------------------------------------------------------------
@@ -74,7 +78,9 @@ def _show_plan(args: Namespace, planned: Plan) -> None:
         return
     out = console()
     out.print(folder_tree(planned.draft.folder, [(copy.name, copy.size_bytes) for copy in planned.copies]))
-    out.print(f"[dim]and script.txt, manifest.json; as a ZIP {archive_size_bytes(planned):,} bytes[/]\n")
+    texts = ", ".join([*text_names(planned.draft.options), MANIFEST])
+    out.print(f"[dim]and {texts}[/]")
+    out.print(f"[dim]as {_ARCHIVES[planned.layout]} {archive_size_bytes(planned):,} bytes[/]\n")
     omissions = [omission.as_message() for omission in planned.omissions]
     show_omissions(out, omissions, len(omissions))
     show_warnings(out, planned.warnings)
@@ -88,6 +94,7 @@ def _plan_as_json(planned: Plan) -> dict[str, object]:
         "outcome": planned.outcome,
         "size_bytes": planned.size_bytes,
         "archive_size_bytes": archive_size_bytes(planned),
+        "texts": [*text_names(planned.draft.options), MANIFEST],
         "files": [{"name": copy.name, "size_bytes": copy.size_bytes, "source": copy.uri} for copy in planned.copies],
         "omissions": [
             omission.as_message().model_dump(mode="json", exclude_none=True) for omission in planned.omissions

@@ -21,9 +21,11 @@ from cli.answer import answered
 from cli.errors import UsageError
 from cli.show import console
 from cli.stored import CHUNK_BYTES, as_os_error, content_of, opened, sums_of
+from cli.verify_bundle import bundle_differences, is_bundle
+from contracts import Layout
 from contracts.base import Bytes, Moment
 from contracts.faults import first_fault
-from service.manifest import MANIFEST
+from service.contents import ARCHIVE_ENDINGS, MANIFEST
 from service.model import FOLDERS
 from service.naming import one_line
 from service.packing import names_in_order
@@ -58,7 +60,11 @@ def _show(path: Path, differences: Sequence[str]) -> None:
         out.print(f"[red]differs[/] {escape(one_line(difference))}", soft_wrap=True)
     if not differences:
         out.print(f"[green]whole[/]  {escape(str(path))}", soft_wrap=True)
-        out.print("       every file has the size and CRC-32 that its manifest says", soft_wrap=True)
+        out.print(f"       every file has the size and CRC-32 that its {_by(path)} says", soft_wrap=True)
+
+
+def _by(path: Path) -> str:
+    return "bundle" if path.suffix == ARCHIVE_ENDINGS[Layout.OTIOZ] else "manifest"
 
 
 # ---- a folder
@@ -123,16 +129,20 @@ def verify_archive(path: Path) -> Iterator[str]:
 
 def _differences_of(path: Path, file: IO[bytes]) -> Iterator[str]:
     opened = _opened(path, file)
-    if isinstance(opened, str):
-        yield opened
+    if isinstance(opened, list):
+        yield from opened
         return
     manifest = _understood(opened.manifest)
     if isinstance(manifest, str):
         yield manifest
         return
     sums = {**manifest.sums, MANIFEST: Written(len(opened.manifest), crc32(opened.manifest))}
+    if not opened.top:
+        # What did not change since an earlier export is in that one's folder.
+        unchanged = {file.name for file in manifest.files} - opened.names
+        sums = {name: written for name, written in sums.items() if name not in unchanged}
     folders = {f"{folder}/" for folder in FOLDERS.values()}
-    differing = [*_names_that_differ({"", *folders, *sums}, opened.names)]
+    differing = [*_names_that_differ({*([""] if opened.top else []), *folders, *sums}, opened.names)]
     if differing:
         yield from differing
         return
@@ -146,46 +156,51 @@ def _differences_of(path: Path, file: IO[bytes]) -> Iterator[str]:
 
 class _Opened(NamedTuple):
     top: str
-    """The name of the single top folder."""
+    """The name of the single top folder, with a slash; nothing for what changed since an earlier export."""
     names: set[str]
     """Of everything, without the top folder."""
     manifest: bytes
 
 
-def _opened(path: Path, file: IO[bytes]) -> _Opened | str:
-    """What the archive's own directory says of it, or a sentence when it cannot be read."""
+def _opened(path: Path, file: IO[bytes]) -> _Opened | list[str]:
+    """What the archive's own directory says of it, or sentences when there is nothing to compare with."""
     try:
         with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            top = next(iter(names), "").partition("/")[0]
-            if f"{top}/{MANIFEST}" not in names:
-                return f"{path}: has no {MANIFEST} in a single top folder; it is no export"
-            about = archive.getinfo(f"{top}/{MANIFEST}")
-            if about.compress_type != zipfile.ZIP_STORED:
-                return f"{path}: is compressed, as no export is"
-            if about.file_size > MAX_MANIFEST_BYTES:
-                return f"{MANIFEST}: is too large to be a manifest"
-            return _Opened(top, {name.removeprefix(f"{top}/") for name in names}, archive.read(about))
+            return list(bundle_differences(archive)) if is_bundle(archive) else _described(path, archive)
     except OSError as fault:
         if fault.errno != errno.EINVAL:  # that one comes of an offset before the beginning
             raise
-        return f"{path}: is no whole ZIP: {fault.strerror}"
+        return [f"{path}: is no whole ZIP: {fault.strerror}"]
     except _NO_WHOLE_ZIP as fault:
-        return f"{path}: is no whole ZIP: {fault}"
+        return [f"{path}: is no whole ZIP: {fault}"]
+
+
+def _described(path: Path, archive: zipfile.ZipFile) -> _Opened | list[str]:
+    names = archive.namelist()
+    top = "" if MANIFEST in names else f"{next(iter(names), '').partition('/')[0]}/"
+    if f"{top}{MANIFEST}" not in names:
+        return [f"{path}: has no {MANIFEST} at its top or in a single top folder; it is no export"]
+    about = archive.getinfo(f"{top}{MANIFEST}")
+    if about.compress_type != zipfile.ZIP_STORED:
+        return [f"{path}: is compressed, as no export is"]
+    if about.file_size > MAX_MANIFEST_BYTES:
+        return [f"{MANIFEST}: is too large to be a manifest"]
+    return _Opened(top, {name.removeprefix(top) for name in names}, archive.read(about))
 
 
 def _layout(top: str, manifest: "_Manifest", sums: Mapping[str, Written]) -> ZipPlan:
     """The archive as the export laid it out."""
     texts = [MANIFEST, *(text.name for text in manifest.texts)]
-    names = names_in_order(texts, (file.name for file in manifest.files))
-    return plan_zip((_entry(top, name, sums.get(name)) for name in names), manifest.requested_at)
+    names = names_in_order(texts, (file.name for file in manifest.files if file.name in sums))
+    entries = (_entry(top, name, sums.get(name)) for name in names if top or name)
+    return plan_zip(entries, manifest.requested_at)
 
 
 def _entry(top: str, name: str, sums: Written | None) -> Entry:
     if sums is None:
-        return Entry(f"{top}/{name}")
+        return Entry(f"{top}{name}")
     version = Version(sums.size_bytes, 0, 0)
-    return Entry(f"{top}/{name}", Extent(top, name, 0, sums.size_bytes, version), sums.crc32)
+    return Entry(f"{top}{name}", Extent("", name, 0, sums.size_bytes, version), sums.crc32)
 
 
 def _bytes_that_differ(file: IO[bytes], plan: ZipPlan, sums: Mapping[str, Written]) -> Iterator[str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         MESSAGES,
         Archive,
         ArchiveSummary,
+        Caption,
         Counts,
         Error,
         ExportCancel,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         ExportStart,
         FolderSummary,
         Include,
+        Layout,
         OmittedAsset,
         Outcome,
         ProjectRef,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         State,
         Tally,
         Terminal,
+        Timeline,
     )
     from contracts.project import (
         Asset,
@@ -48,6 +51,7 @@ __all__ = [
     "Archive",
     "ArchiveSummary",
     "Asset",
+    "Caption",
     "CompletedAsset",
     "Counts",
     "Error",
@@ -64,6 +68,7 @@ __all__ = [
     "FolderSummary",
     "Include",
     "Kind",
+    "Layout",
     "OmittedAsset",
     "Outcome",
     "PendingAsset",
@@ -78,6 +83,7 @@ __all__ = [
     "State",
     "Tally",
     "Terminal",
+    "Timeline",
     "WordTiming",
 ]
 

@@ -42,8 +42,6 @@ class ErrorCode(StrEnum):
     """Not JSON, or a field is missing, of the wrong type, or out of range."""
     UNSUPPORTED_VERSION = "unsupported_version"
     """The message is of a newer contract version than this worker knows."""
-    UNSUPPORTED_OPTION = "unsupported_option"
-    """A valid option that this version of the service does not carry out."""
     LIMIT_EXCEEDED = "limit_exceeded"
     """More sections, sentences or bytes than a named limit allows."""
     CONFLICT = "conflict"

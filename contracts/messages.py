@@ -4,10 +4,11 @@ Commands that the service obeys: `export.start`, `export.cancel`, `export.delete
 `export.progress`, then one of `export.completed`, `export.failed`, `export.cancelled`, once and for good.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import FailFast, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, FailFast, Field, StringConstraints, model_validator
 
 from contracts.base import Bytes, Contract, Count, Crc32, ExportId, ItemId, Moment, ProjectId, Reference
 from contracts.codes import ErrorCode, Reason, Stage
@@ -15,6 +16,8 @@ from contracts.limits import MAX_CHOICES, MAX_OMISSIONS_IN_MESSAGE, MAX_SECTIONS
 from contracts.project import Kind, Project, Title
 
 CONTRACT_VERSION = 1
+
+_ABSOLUTE = re.compile(r"(?:/|[A-Za-z]:[/\\]|\\\\[^/\\])[^\x00-\x1f\x7f]*")
 
 
 class Message(Contract):
@@ -62,25 +65,40 @@ class Include(Contract):
     """Ids of sections; nothing stands for all of them."""
 
 
+def _absolute(directory: str) -> str:
+    if not _ABSOLUTE.fullmatch(directory) or ".." in re.split(r"[/\\]", directory):
+        raise ValueError(r"is no absolute directory such as /Volumes/NAS/exports, D:/exports or \\server\share")
+    return directory
+
+
 class ExportOptions(Contract):
     """How the export should be made. Every field has a default that suits most creators."""
 
     archive: Archive = Archive.NONE
     include: Include = Include()
-    timelines: Annotated[tuple[Timeline, ...], FailFast(), Field(max_length=MAX_CHOICES)] = ()
-    captions: Annotated[tuple[Caption, ...], FailFast(), Field(max_length=MAX_CHOICES)] = ()
+    timelines: Annotated[tuple[Timeline, ...], FailFast(), Field(max_length=MAX_CHOICES)] = tuple(Timeline)
+    """Files at the top of the folder that open in an editor as the assembled video."""
+    captions: Annotated[tuple[Caption, ...], FailFast(), Field(max_length=MAX_CHOICES)] = tuple(Caption)
     on_missing: Literal["skip", "fail"] = "skip"
     """What to do when a finished asset has no readable file: go on and list it, or fail."""
     stale: Literal["include", "skip"] = "include"
     """What to do with assets that were made from an older version of their sentence."""
     gaps: Literal["hold", "close"] = "hold"
-    """In timelines: keep the time of pending sentences, or close up."""
+    """In timelines: keep the time of sentences that have nothing yet, or close up."""
     retain_seconds: Annotated[int, Field(ge=60, le=10 * 365 * 86_400)] | None = None
     """How long the finished export is kept; nothing stands for ever."""
-    media_root: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    """In timelines: the directory under which an editing team mounts exports."""
+    media_root: Annotated[str, StringConstraints(max_length=1024), AfterValidator(_absolute)] | None = None
+    """In timelines: the directory under which an editing team mounts the exports root, as `/Volumes/NAS/exports`,
+    `D:/exports` or `\\\\server\\share`. Without it references are relative, and the folder may be moved about."""
     since: ExportId | None = None
-    """An earlier export of the same project: the archive then holds only what is new or changed."""
+    """An earlier export of the same project: a ZIP then holds only what is new or changed since, and is to be unpacked
+    over that one's folder. Where that cannot be (a file has another name now), it holds everything, with a warning."""
+
+    @model_validator(mode="after")
+    def _changes_are_a_zip(self) -> Self:
+        if self.since is not None and self.archive is not Archive.ZIP:
+            raise ValueError('since is of an archive: it needs archive "zip"')
+        return self
 
 
 class Requester(Contract):
@@ -210,11 +228,23 @@ class FolderSummary(Contract):
     size_bytes: Bytes
 
 
+class Layout(StrEnum):
+    """What is in an archive, and how."""
+
+    FOLDER = "folder"
+    """The whole folder, as the single thing at its top."""
+    CHANGES = "changes"
+    """What is new or changed since an earlier export, and all texts; to be unpacked over that export's folder."""
+    OTIOZ = "otioz"
+    """A timeline with its media, as OpenTimelineIO bundles them."""
+
+
 class ArchiveSummary(Contract):
     """The exported archive."""
 
     name: str
     uri: str
+    layout: Layout = Layout.FOLDER
     size_bytes: Bytes
     crc32: Crc32
     """Of the archive's own bytes."""

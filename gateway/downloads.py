@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.parts import Parts
 from gateway.problems import Problem, unavailable
-from gateway.published import Archive, Damaged, Published
+from gateway.published import Archive, Damaged, Published, Which
 from gateway.ranges import Part, asked_for, content_disposition
 from gateway.states import Snapshot
 from service.errors import Trouble
@@ -34,13 +34,13 @@ class Downloads:
         self._published = Published(parts.storage)
         self._limiter = anyio.CapacityLimiter(parts.settings.downloads_at_once)
 
-    async def archive(self, shown: Snapshot, request: Request) -> Response:
-        """The ZIP of this export. Raises Problem for one that has none, and Trouble."""
+    async def archive(self, shown: Snapshot, request: Request, which: Which) -> Response:
+        """That archive of this export. Raises Problem for one that has none, and Trouble."""
         await self.insist_on_files(shown)
         if self._limiter.available_tokens <= 0:
             raise unavailable("too-many-downloads", "Too many downloads run at this replica.", _BUSY_SECONDS)
         for _ in range(_TRIES):
-            archive = await self._archive(shown)
+            archive = await self._archive(shown, which)
             part = asked_for(request.headers, archive.plan.etag, archive.plan.size_bytes)
             if request.method == "HEAD" or part.status not in {200, 206}:
                 return Response(status_code=part.status, headers=_headers(archive, part))
@@ -55,9 +55,9 @@ class Downloads:
         raise _damaged()
 
     async def laid_out(self, shown: Snapshot) -> ZipPlan | None:
-        """The ZIP of a completed export; nothing where its files were changed. Raises Trouble."""
+        """What a completed export is downloaded as; nothing where its files were changed. Raises Trouble."""
         try:
-            return (await self._published.archive(shown)).plan
+            return (await self._published.archive(shown, Which.ASKED_FOR)).plan
         except Damaged:
             return None
 
@@ -73,9 +73,9 @@ class Downloads:
         if known.state != "completed":
             raise Problem(404, "export-without-files", f"The export {_ended(known.state)}; there is nothing of it.")
 
-    async def _archive(self, shown: Snapshot) -> Archive:
+    async def _archive(self, shown: Snapshot, which: Which) -> Archive:
         try:
-            return await self._published.archive(shown)
+            return await self._published.archive(shown, which)
         except Damaged as damage:
             log.warning("export %s cannot be downloaded: %s", shown.head.export_id, damage)
             raise _damaged() from None

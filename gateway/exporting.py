@@ -192,7 +192,7 @@ class Exporting:
         project = wanted.inline_project() or await self._from_source(request, project_id)
         command = _command("plan", principal, wanted, project)
         try:
-            found = await planned(command, project, self.asking.parts.storage)
+            found = await planned(command, project, self.asking.parts.ledger)
         except Verdict as verdict:
             raise of_verdict(verdict) from None
         return Response(found.model_dump_json(), media_type="application/json")

@@ -18,6 +18,7 @@ from gateway.guard import Guard
 from gateway.limits import Limits
 from gateway.metrics import CONTENT_TYPE
 from gateway.parts import Parts
+from gateway.published import Which
 from gateway.problems import MEDIA_TYPE, install
 from gateway.reading import EXPORTS_AT_MOST, Reading
 from gateway.streams import events
@@ -227,12 +228,18 @@ def _add_files(app: FastAPI, calls: Reading) -> None:
         """`manifest.json` as it is in the export."""
         return await calls.manifest(request, export_id)
 
-    async def download(request: Request, export_id: ExportIdInPath) -> Response:
-        """The ZIP, written or not: any range of it, from any replica, under one strong ETag.
+    async def download(
+        request: Request,
+        export_id: ExportIdInPath,
+        which: Annotated[
+            Which, Query(description="The archive that was asked for, or the folder as a ZIP.")
+        ] = Which.ASKED_FOR,
+    ) -> Response:
+        """The archive, written or not: any range of it, from any replica, under one strong ETag.
 
         With a token, or with the query of the link that the export's snapshot has.
         """
-        return await calls.archive(request, export_id)
+        return await calls.archive(request, export_id, which)
 
     parts: dict[int | str, dict[str, Any]] = {
         200: {"description": "All of it.", "content": {"application/zip": {}}},

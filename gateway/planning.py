@@ -7,11 +7,12 @@ from typing import Any
 from anyio import to_thread
 from pydantic_core import from_json
 
-from contracts import Archive, ExportCompleted, ExportStart, Kind, Project
+from contracts import Archive, ExportCompleted, ExportStart, Kind, Layout, Project
 from gateway.api import ExportPlan, PlannedCounts, PlannedFile
+from service.contents import MANIFEST
+from service.earlier import earlier_export
 from service.ledger import Ledger
-from service.manifest import MANIFEST
-from service.model import Plan
+from service.model import Draft, Plan
 from service.naming import folder_name
 from service.packing import archive_size_bytes
 from service.plan import plan_export
@@ -32,14 +33,19 @@ def refuse_what_cannot_be(command: ExportStart, project: Project, storage: Stora
         source_of(wanted, draft, storage)
 
 
-async def planned(command: ExportStart, project: Project, storage: Storage) -> ExportPlan:
+async def planned(command: ExportStart, project: Project, ledger: Ledger) -> ExportPlan:
     """One look at each file. Raises Verdict, and Trouble when the storage is not there."""
+    storage = ledger.storage
     await to_thread.run_sync(storage.check_roots)
-    folder = folder_name(project.id, command.requested_at)
-    draft = await to_thread.run_sync(plan_export, command, project, folder)
+    draft = await to_thread.run_sync(_draft, command, project, ledger)
     facts = await look_at(draft, draft.wanted, storage)
     insist_on_one(facts, storage)
     return await to_thread.run_sync(lambda: _shown(settle(draft, facts)))
+
+
+def _draft(command: ExportStart, project: Project, ledger: Ledger) -> Draft:
+    folder = folder_name(project.id, command.requested_at)
+    return plan_export(command, project, folder, earlier_export(ledger, command, project))
 
 
 def _shown(plan: Plan) -> ExportPlan:
@@ -102,7 +108,7 @@ def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, ar
         project={"id": project.id, "name": project.name},
         folder=event.folder.name,
         outcome=event.outcome,
-        archive=Archive.NONE if event.archive is None else Archive.ZIP,
+        archive=_archive(event),
         files_total=len(files),
         size_bytes=sum(file["size_bytes"] for file in files),
         archive_size_bytes=None if archive is None else archive.size_bytes,
@@ -117,6 +123,12 @@ def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, ar
         omissions_total=event.omissions_total,
         warnings=list(event.warnings),
     )
+
+
+def _archive(event: ExportCompleted) -> Archive:
+    if event.archive is None:
+        return Archive.NONE
+    return Archive.OTIOZ if event.archive.layout is Layout.OTIOZ else Archive.ZIP
 
 
 def _counted(kind: Kind, files: Iterable[dict[str, Any]], event: ExportCompleted) -> PlannedCounts:

@@ -7,6 +7,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +16,10 @@ from anyio import to_thread
 from isal.isal_zlib import crc32
 from pydantic_core import from_json
 
-from contracts import ExportCompleted
+from contracts import ArchiveSummary, ExportCompleted, Layout
 from gateway.states import Snapshot
-from service.manifest import MANIFEST
-from service.packing import lay_out_folder
+from service.contents import ARCHIVE_ENDINGS, MANIFEST
+from service.packing import Tree, lay_out_folder
 from service.references import EXPORTS, Source
 from service.segments import Extent, Written
 from service.storage.port import SourceFault, Storage
@@ -33,6 +34,15 @@ class Damaged(Exception):
     """The export's files are not those that were published: somebody changed or removed them."""
 
 
+class Which(StrEnum):
+    """What somebody wants to download of an export."""
+
+    ASKED_FOR = "asked_for"
+    """The archive that was asked for when the export was; where none was, the folder as a ZIP."""
+    FOLDER = "folder"
+    """The whole folder as a ZIP, whatever was asked for."""
+
+
 class Archive(NamedTuple):
     """What is downloaded."""
 
@@ -45,29 +55,31 @@ class Published:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._archives: OrderedDict[str, Archive] = OrderedDict()
-        self._locks: dict[str, anyio.Lock] = {}
+        self._archives: OrderedDict[tuple[str, Which], Archive] = OrderedDict()
+        self._locks: dict[tuple[str, Which], anyio.Lock] = {}
         self._limiter = anyio.CapacityLimiter(_LAID_OUT_AT_ONCE)
 
-    async def archive(self, shown: Snapshot) -> Archive:
+    async def archive(self, shown: Snapshot, which: Which) -> Archive:
         """Of a completed export. Raises Damaged, and Trouble."""
-        export_id = shown.head.export_id
-        lock = self._locks.setdefault(export_id, anyio.Lock())
+        key = (shown.head.export_id, which)
+        lock = self._locks.setdefault(key, anyio.Lock())
         try:
             async with lock:
-                if export_id not in self._archives:
-                    made = await to_thread.run_sync(_archive, self._storage, _event(shown), limiter=self._limiter)
-                    self._archives[export_id] = made
-                self._archives.move_to_end(export_id)
+                if key not in self._archives:
+                    event = _event(shown)
+                    made = await to_thread.run_sync(_archive, self._storage, event, which, limiter=self._limiter)
+                    self._archives[key] = made
+                self._archives.move_to_end(key)
                 self._forget_the_oldest()
-                return self._archives[export_id]
+                return self._archives[key]
         finally:
             if lock.statistics().tasks_waiting == 0:
-                self._locks.pop(export_id, None)
+                self._locks.pop(key, None)
 
     def forget(self, export_id: str) -> None:
         """Its files are not what they were."""
-        self._archives.pop(export_id, None)
+        for which in Which:
+            self._archives.pop((export_id, which), None)
 
     def _forget_the_oldest(self) -> None:
         while len(self._archives) > 1 and self._segments > _SEGMENTS_AT_MOST:
@@ -83,19 +95,20 @@ def _event(shown: Snapshot) -> ExportCompleted:
     return ExportCompleted.model_validate_json(shown.known.end.body)
 
 
-def _archive(storage: Storage, event: ExportCompleted) -> Archive:
-    name = f"{event.folder.name}.zip"
-    written = event.archive and _written(storage, event)
+def _archive(storage: Storage, event: ExportCompleted, which: Which) -> Archive:
+    made = event.archive
+    if made is not None and (which is Which.ASKED_FOR or made.layout is Layout.FOLDER):
+        written = _written(storage, made)
+        if written is not None:
+            return Archive(made.name, written)
     try:
-        return Archive(name, written or _virtual(storage, event.folder.name))
+        return Archive(f"{event.folder.name}{ARCHIVE_ENDINGS[Layout.FOLDER]}", _virtual(storage, event.folder.name))
     except SourceFault as fault:
         raise Damaged(f"a file of {event.folder.name} {str(fault) or 'is missing'}") from None
 
 
-def _written(storage: Storage, event: ExportCompleted) -> ZipPlan | None:
+def _written(storage: Storage, archive: ArchiveSummary) -> ZipPlan | None:
     """The archive beside the folder, if it is there as it was made."""
-    archive = event.archive
-    assert archive is not None  # noqa: S101 - the caller looked
     try:
         extent = _whole(storage, archive.name)
     except SourceFault:
@@ -113,7 +126,7 @@ def _virtual(storage: Storage, folder: str) -> ZipPlan:
     moment = datetime.fromisoformat(manifest["requested_at"])
     # An extent also for the manifest: the ETag tells literals from extents.
     body = partial(_body, storage, folder, files, moment)
-    return lay_out_folder(folder, moment, list(media), files, body)
+    return lay_out_folder(Tree(folder, moment, list(media), files), body)
 
 
 def _files(listed: list[dict[str, Any]]) -> dict[str, Written]:

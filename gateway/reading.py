@@ -15,12 +15,13 @@ from gateway.asking import Asking
 from gateway.downloads import Downloads
 from gateway.planning import held, planned
 from gateway.problems import Problem, not_found, of_verdict
+from gateway.published import Which
 from gateway.ranges import asked_for
 from gateway.sources import is_project_id
 from gateway.states import Snapshot
 from gateway.thumbnails import Thumbnails
+from service.contents import MANIFEST
 from service.errors import Verdict
-from service.manifest import MANIFEST
 
 WAIT_AT_MOST_SECONDS = 30
 EXPORTS_AT_MOST = 100
@@ -82,7 +83,7 @@ class Reading:
             if command is None or command.project is None:
                 raise Problem(404, "plan-not-found", "Nothing was ever planned for this export.")
             try:
-                found = await planned(command, command.project, ledger.storage)
+                found = await planned(command, command.project, ledger)
             except Verdict as verdict:
                 raise of_verdict(verdict) from None
         if found is None:
@@ -102,13 +103,13 @@ class Reading:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type="application/json")
 
-    async def archive(self, request: Request, export_id: str) -> Response:
-        """The ZIP, for its owner or whoever has a signed link."""
+    async def archive(self, request: Request, export_id: str, which: Which) -> Response:
+        """Its archive, for its owner or whoever has a signed link."""
         if self.asking.parts.auth.is_signed(export_id, request.url.query):
             shown = await self.asking.any(export_id)
         else:
             _, shown = await self.asking.export(request, export_id)
-        return await self.downloads.archive(shown, request)
+        return await self.downloads.archive(shown, request, which)
 
     async def thumbnail(self, request: Request, export_id: str, seq: int) -> Response:
         """A small picture of the sentence."""

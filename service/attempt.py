@@ -89,6 +89,14 @@ class Attempt:
         """A finished file of this attempt, as a piece of an archive."""
         return self._whole(f"{self.tree}/{name}")
 
+    def write_beside(self, name: str, pieces: Iterable[bytes]) -> Written:
+        """Makes what belongs into the archive and not into the folder."""
+        return self.storage.assemble(f"{self.key}/{name}", pieces, self.moment_ns, _unwatched)
+
+    def extent_beside(self, name: str) -> Extent:
+        """That, as a piece of the archive."""
+        return self._whole(f"{self.key}/{name}")
+
     def _whole(self, key: str) -> Extent:
         version = self.storage.version(key)
         if version is None:

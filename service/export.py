@@ -14,26 +14,28 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from anyio import to_thread
 
-from contracts import Archive, ErrorCode, ExportCancelled, ExportStart, Project, Stage, State
+from contracts import ErrorCode, ExportCancelled, ExportStart, Layout, Project, Stage, State
 from service.attempt import Attempt, Lost, begin, percent_floor
+from service.contents import MANIFEST
 from service.copying import copy_all, is_fault
+from service.earlier import earlier_export
 from service.errors import Interrupted, Trouble, Verdict
 from service.ledger import Decision, Ledger
 from service.liveness import Meanwhile, obey_others, rival_finished, watch_over
-from service.manifest import MANIFEST, write_manifest
+from service.manifest import write_manifest
 from service.model import Draft, Fact, Found, Plan, Unreadable
 from service.naming import folder_name
 from service.outcome import completed, failed
-from service.packing import SCRIPT, archive_size_bytes, lay_out
+from service.packing import OTIOZ_CONTENT, archive_bytes_about, lay_out, otioz_place, packed_copies, tree_of
 from service.plan import plan_export
 from service.progress import Halt, Meter, Report, Stop
 from service.room import insist_on_room
-from service.script import write_script
-from service.segments import Written
+from service.segments import Extent, Written
 from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan
 from service.survey import insist_on_one, look_again, survey
+from service.texts import otioz_content, texts_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -199,7 +201,7 @@ class _Work:
             await self._make_durable(files, archive)
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         event = completed(plan, files, archive, self.attempt.number, self.timings, _now())
-        name = None if archive is None else f"{draft.folder}.zip"
+        name = None if event.archive is None else event.archive.name
         return Decision.of(self.attempt.number, draft.folder, name, event)
 
     @asynccontextmanager
@@ -214,7 +216,9 @@ class _Work:
 
     def _draft(self) -> Draft:
         wanted = folder_name(self.project.id, self.command.requested_at)
-        return plan_export(self.command, self.project, self.shop.ledger.reserve(self.command.export_id, wanted))
+        folder = self.shop.ledger.reserve(self.command.export_id, wanted)
+        earlier = earlier_export(self.shop.ledger, self.command, self.project)
+        return plan_export(self.command, self.project, folder, earlier)
 
     async def _in_a_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """For what may take long: not among anyio's own threads, which signs of life need."""
@@ -256,23 +260,28 @@ class _Work:
 
     def _expect(self, plan: Plan, media: Mapping[str, Written]) -> None:
         """Totals for the progress, and whether there is room, before a byte is copied."""
-        packs = plan.draft.options.archive is Archive.ZIP
-        archive_bytes = archive_size_bytes(plan) if packs else 0
+        archive_bytes = archive_bytes_about(plan)
         self.meter.expect(plan, archive_bytes, media)
-        insist_on_room(self.attempt, plan.without(media), plan.copies, archive_bytes)
+        insist_on_room(self.attempt, plan.without(media), packed_copies(plan), archive_bytes)
 
     # ---- texts and archive
 
     def _write_and_pack(self, plan: Plan, media: Mapping[str, Written]) -> tuple[dict[str, Written], ZipPlan | None]:
-        texts = {SCRIPT: self.attempt.write(SCRIPT, [write_script(plan).encode()])}
-        texts[MANIFEST] = self.attempt.write(MANIFEST, write_manifest(plan, media, texts))
+        texts = {name: self._write(name, pieces) for name, pieces in texts_of(plan)}
+        texts[MANIFEST] = self._write(MANIFEST, write_manifest(plan, media, texts))
         files = {**texts, **media}
-        if plan.draft.options.archive is not Archive.ZIP:
-            return files, None
-        return files, self._pack(plan, media, texts)
+        return files, None if plan.layout is None else self._pack(plan, files)
 
-    def _pack(self, plan: Plan, media: Mapping[str, Written], texts: Mapping[str, Written]) -> ZipPlan:
-        archive = lay_out(plan, media, texts, self.attempt.extent)
+    def _write(self, name: str, pieces: Iterable[bytes]) -> Written:
+        self._stepped(0)
+        return self.attempt.write(name, pieces)
+
+    def _pack(self, plan: Plan, files: Mapping[str, Written]) -> ZipPlan:
+        if plan.layout is Layout.OTIOZ:
+            content = self.attempt.write_beside(OTIOZ_CONTENT, otioz_content(plan, otioz_place))
+            files = {**files, OTIOZ_CONTENT: content}
+        archive = lay_out(plan, tree_of(plan, files), self._body)
+        self.meter.expect_archive(archive.size_bytes)
         try:
             written = self.attempt.pack(archive.segments, self._moved)
         except SourceFault as fault:
@@ -282,6 +291,9 @@ class _Work:
         if written != Written(archive.size_bytes, archive.crc32):
             raise Trouble(ErrorCode.IO_ERROR, "the archive is not what was planned: the exports root loses bytes")
         return archive
+
+    def _body(self, name: str) -> Extent:
+        return self.attempt.extent_beside(name) if name == OTIOZ_CONTENT else self.attempt.extent(name)
 
     def _moved(self, size_bytes: int) -> None:
         self.halt.obey()

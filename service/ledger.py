@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts import Error, ErrorCode, ExportFailed, ExportStart, Project, Terminal
 from contracts.base import ProjectId
 from contracts.messages import CONTRACT_VERSION, MESSAGES, Requester
+from service.contents import ARCHIVE_ENDINGS
 from service.errors import Conflict, Trouble
 from service.naming import folder_name_beside
 from service.storage.port import DRAFT, Storage
@@ -239,7 +240,7 @@ class Ledger:
                 self.storage.make_durable(_NAMES)  # whoever reserved it may have died before this
                 return name
         for name in candidates:
-            if self.storage.version(name) or self.storage.version(f"{name}.zip"):
+            if any(self.storage.version(f"{name}{ending}") for ending in ("", *ARCHIVE_ENDINGS.values())):
                 continue
             self.storage.create(f"{_NAMES}/{name.casefold()}", _json({"export_id": export_id}))
             if self._owner(name) == export_id:

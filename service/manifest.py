@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contracts.messages import CONTRACT_VERSION
+from service.media import Media
 from service.model import Copy, Omission, Plan
 from service.segments import Written
 
-MANIFEST = "manifest.json"
 _FILES_PER_PIECE = 1000
 
 
@@ -58,7 +58,21 @@ def plan_hash(plan: Plan) -> str:
 def _file(copy: Copy, written: Written) -> dict[str, Any]:
     spot = copy.spot
     about = {"name": copy.name, "kind": spot.kind, "seq": spot.seq, **_sums(written), "source": copy.uri}
-    return about | _ids(spot.section_id, spot.sentence_id)
+    return about | _ids(spot.section_id, spot.sentence_id) | _facts(copy.media)
+
+
+def _facts(media: Media) -> dict[str, Any]:
+    """What is known of it; whatever is not, is left out."""
+    picture, sound = media.picture, media.sound
+    facts: dict[str, Any] = {
+        "duration_ms": None if media.duration is None else round(media.duration * 1000),
+        "width": picture and picture.width,
+        "height": picture and picture.height,
+        "frame_rate": picture and picture.frame_rate and str(picture.frame_rate),
+        "sample_rate_hz": sound and sound.sample_rate_hz,
+        "channels": sound and sound.channels,
+    }
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _omission(omission: Omission) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from contracts import ExportOptions, Kind, OmittedAsset, Outcome, Project, Reason
+from contracts import ExportOptions, Kind, Layout, OmittedAsset, Outcome, Project, Reason
 from service.media import UNKNOWN, Media
 from service.references import Source
-from service.segments import Extent, Segment, Version, total
+from service.segments import Extent, Segment, Version, Written, total
 from service.wav import Wav
 
 FOLDERS: dict[Kind, str] = {Kind.AUDIO: "audio", Kind.IMAGE: "images", Kind.VIDEO: "videos"}
@@ -64,6 +64,15 @@ class Omission:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """An export that was made before, as its manifest has it."""
+
+    folder: str
+    files: Mapping[str, Written] = field(repr=False)
+    """Media and texts, by their names in the folder; the manifest is none of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What the command alone says: what is wanted, and what is left out by its status or by choice."""
 
@@ -84,6 +93,8 @@ class Draft:
     """Digits of a sequence number."""
     tenant: str | None = None
     """For whom it is made; decides nothing but which files a project may name."""
+    earlier: Earlier | str | None = None
+    """The one that an archive of changes is to be unpacked over, or why there can be none; None if nobody asked."""
 
 
 class Found(NamedTuple):
@@ -95,8 +106,8 @@ class Found(NamedTuple):
     """Of a narration to be cut: how, or why it cannot be."""
     crc32: int | None = None
     """Of the whole file, where it is known without reading it."""
-    media: Media | None = None
-    """What its bytes say of it; None where nobody asked."""
+    media: Media = UNKNOWN
+    """What its bytes say of it."""
 
 
 class Missing(NamedTuple):
@@ -156,6 +167,8 @@ class Plan:
     omissions: tuple[Omission, ...]
     """Both in story order."""
     warnings: tuple[str, ...]
+    layout: Layout | None = None
+    """Of the archive, if one is to be made."""
 
     @cached_property
     def size_bytes(self) -> int:

@@ -14,9 +14,11 @@ from contracts import (
     ExportFailed,
     FolderSummary,
     Kind,
+    Layout,
     Stage,
 )
 from contracts.limits import MAX_OMISSIONS_IN_MESSAGE, MAX_WARNINGS_IN_MESSAGE
+from service.contents import ARCHIVE_ENDINGS
 from service.errors import ExportError, Trouble
 from service.model import Plan
 from service.references import EXPORTS
@@ -26,7 +28,6 @@ from service.streaming_zip import ZipPlan
 _TITLES = {
     ErrorCode.INVALID_MESSAGE: "The request is not valid",
     ErrorCode.UNSUPPORTED_VERSION: "The request is of a newer version",
-    ErrorCode.UNSUPPORTED_OPTION: "The option is not supported",
     ErrorCode.LIMIT_EXCEEDED: "The project is too large",
     ErrorCode.CONFLICT: "The export id is taken",
     ErrorCode.PROJECT_UNAVAILABLE: "The project could not be read",
@@ -71,7 +72,7 @@ def completed(
         at=at,
         outcome=plan.outcome,
         folder=folder,
-        archive=None if archive is None else _archive(draft.folder, archive),
+        archive=None if archive is None or plan.layout is None else _archive(draft.folder, plan.layout, archive),
         counts=_counts(plan),
         omissions=tuple(omission.as_message() for omission in plan.omissions[:MAX_OMISSIONS_IN_MESSAGE]),
         omissions_total=len(plan.omissions),
@@ -81,10 +82,12 @@ def completed(
     )
 
 
-def _archive(folder: str, archive: ZipPlan) -> ArchiveSummary:
+def _archive(folder: str, layout: Layout, archive: ZipPlan) -> ArchiveSummary:
+    name = f"{folder}{ARCHIVE_ENDINGS[layout]}"
     return ArchiveSummary(
-        name=f"{folder}.zip",
-        uri=f"{EXPORTS}:{folder}.zip",
+        name=name,
+        uri=f"{EXPORTS}:{name}",
+        layout=layout,
         size_bytes=archive.size_bytes,
         crc32=archive.crc32,
         etag=archive.etag,

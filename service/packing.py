@@ -1,49 +1,98 @@
 """The archive of an export: its entries in their one order, and its layout before and after the copying. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.manifest import MANIFEST, write_manifest
-from service.model import FOLDERS, Plan
-from service.script import write_script
+from isal.isal_zlib import crc32
+
+from contracts import Layout
+from service.contents import MANIFEST
+from service.manifest import write_manifest
+from service.model import FOLDERS, Copy, Earlier, Plan
 from service.segments import Extent, Version, Written
 from service.streaming_zip import Entry, ZipPlan, plan_zip
+from service.texts import otioz_content, sizes_of_texts, texts_bytes_about
 
-SCRIPT = "script.txt"
+OTIOZ_CONTENT = "content.otio"
+_OTIOZ_VERSION = b"1.0.0"
+_OTIOZ_MEDIA = "media"
+"""All media of a bundle lie in one directory; their names differ in their last word, if not before."""
 
+_ENTRY_BYTES = 300
+"""About what an entry takes beside its body, in both of its places."""
 
-def lay_out(
-    plan: Plan, media: Mapping[str, Written], texts: Mapping[str, Written], extent: Callable[[str], Extent]
-) -> ZipPlan:
-    """The archive of a finished tree; `extent` says where a file of it is, by its name in the folder."""
-    names = [copy.name for copy in plan.copies]
-    return lay_out_folder(plan.draft.folder, plan.draft.requested_at, names, {**texts, **media}, extent)
-
-
-def lay_out_folder(
-    folder: str,
-    moment: datetime,
-    media: Sequence[str],
-    files: Mapping[str, Written],
-    body: Callable[[str], bytes | Extent],
-) -> ZipPlan:
-    """The archive of a folder, whoever knows what is in it: `media` in story order, `files` all that are there."""
-    return plan_zip(_entries(folder, media, files, body), moment)
+Body = Callable[[str], bytes | Extent]
+"""What stands for a file of the folder, by its name there."""
 
 
-def archive_size_bytes(plan: Plan) -> int:
-    """The archive's exact size, before anything was copied: no CRC-32 changes a length (a warning of one does)."""
-    media = {copy.name: Written(copy.size_bytes, 0) for copy in plan.copies}
-    script = Written(len(write_script(plan).encode()), 0)
-    texts = {SCRIPT: script}
-    manifest = Written(sum(map(len, write_manifest(plan, media, texts))), 0)
-    sizes = {**media, **texts, MANIFEST: manifest}
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A finished folder, as far as packing it goes."""
 
-    def nowhere(name: str) -> Extent:
-        size = sizes[name].size_bytes
-        return Extent("", name, 0, size, Version(size, 0, 0))
+    folder: str
+    moment: datetime
+    """Of every entry."""
+    media: Sequence[str]
+    """In story order."""
+    files: Mapping[str, Written] = field(repr=False)
+    """All that are there: media, texts and the manifest."""
 
-    return lay_out(plan, media, {**texts, MANIFEST: manifest}, nowhere).size_bytes
+
+def tree_of(plan: Plan, files: Mapping[str, Written]) -> Tree:
+    """`files` are all files of the folder."""
+    return Tree(plan.draft.folder, plan.draft.requested_at, [copy.name for copy in plan.copies], files)
+
+
+def lay_out(plan: Plan, tree: Tree, body: Body) -> ZipPlan:
+    """The archive that the plan wants; `body` also says what an otioz has as its timeline, `OTIOZ_CONTENT`."""
+    match plan.layout:
+        case Layout.CHANGES:
+            return lay_out_changes(tree, _changed(plan, tree.files), body)
+        case Layout.OTIOZ:
+            return _lay_out_otioz(tree, body)
+        case _:
+            return lay_out_folder(tree, body)
+
+
+def lay_out_folder(tree: Tree, body: Body) -> ZipPlan:
+    """The archive of a folder, whoever knows what is in it."""
+    names = names_in_order(tree.files.keys() - set(tree.media), tree.media)
+    return plan_zip((_entry(f"{tree.folder}/{name}", name, tree, body) for name in names), tree.moment)
+
+
+def lay_out_changes(tree: Tree, changed: frozenset[str], body: Body) -> ZipPlan:
+    """What is to be unpacked over an earlier folder: those of the media, and every text."""
+    media = [name for name in tree.media if name in changed]
+    names = names_in_order(tree.files.keys() - set(tree.media), media)
+    return plan_zip((_entry(name, name, tree, body) for name in names if name), tree.moment)
+
+
+def _lay_out_otioz(tree: Tree, body: Body) -> ZipPlan:
+    """As OpenTimelineIO's adapter for such bundles reads it: a timeline, the bundle's version, and media."""
+    return plan_zip(_otioz_entries(tree, body), tree.moment)
+
+
+def _otioz_entries(tree: Tree, body: Body) -> Iterator[Entry]:
+    yield _entry(OTIOZ_CONTENT, OTIOZ_CONTENT, tree, body)
+    yield Entry("version.txt", _OTIOZ_VERSION, crc32(_OTIOZ_VERSION))
+    yield Entry(f"{_OTIOZ_MEDIA}/")
+    for name in names_in_order((), tree.media):
+        if name in tree.files:
+            yield _entry(otioz_place(name), name, tree, body)
+
+
+def otioz_place(name: str) -> str:
+    """Where a media file of the folder is in a bundle.
+
+    >>> otioz_place("audio/001_introduction_audio.wav")
+    'media/001_introduction_audio.wav'
+    """
+    return f"{_OTIOZ_MEDIA}/{name.rpartition('/')[2]}"
+
+
+def _entry(place: str, name: str, tree: Tree, body: Body) -> Entry:
+    return Entry(place, body(name), tree.files[name].crc32) if name in tree.files else Entry(place)
 
 
 def names_in_order(texts: Iterable[str], media: Iterable[str]) -> Iterator[str]:
@@ -61,12 +110,60 @@ def names_in_order(texts: Iterable[str], media: Iterable[str]) -> Iterator[str]:
         yield from names
 
 
-def _entries(
-    top: str, media: Sequence[str], files: Mapping[str, Written], body: Callable[[str], bytes | Extent]
-) -> Iterator[Entry]:
-    texts = files.keys() - set(media)
-    for name in names_in_order(texts, media):
-        if name in files:
-            yield Entry(f"{top}/{name}", body(name), files[name].crc32)
-        else:
-            yield Entry(f"{top}/{name}")
+# ---- what of it is new
+
+
+def _changed(plan: Plan, files: Mapping[str, Written]) -> frozenset[str]:
+    """The media that the earlier export has not, or has with other bytes."""
+    earlier = _earlier_files(plan)
+    return frozenset(copy.name for copy in plan.copies if earlier.get(copy.name) != files[copy.name])
+
+
+def packed_copies(plan: Plan) -> tuple[Copy, ...]:
+    """The media that the archive will hold, as far as sizes tell before a byte was read; none without an archive."""
+    if plan.layout is None:
+        return ()
+    if plan.layout is not Layout.CHANGES:
+        return plan.copies
+    earlier = _earlier_files(plan)
+    return tuple(copy for copy in plan.copies if _size(earlier.get(copy.name)) != copy.size_bytes)
+
+
+def _earlier_files(plan: Plan) -> Mapping[str, Written]:
+    return plan.draft.earlier.files if isinstance(plan.draft.earlier, Earlier) else {}
+
+
+def _size(written: Written | None) -> int | None:
+    return None if written is None else written.size_bytes
+
+
+# ---- how large it will be
+
+
+def archive_bytes_about(plan: Plan) -> int:
+    """About how large the archive will be; 0 where there will be none. For progress, and for room."""
+    if plan.layout is None:
+        return 0
+    return sum(copy.size_bytes + _ENTRY_BYTES for copy in packed_copies(plan)) + texts_bytes_about(plan)
+
+
+def archive_size_bytes(plan: Plan) -> int:
+    """The archive's exact size, before anything was copied: no CRC-32 changes a length (a warning of one does).
+
+    Makes every text to count it. Without an archive: of the folder as a ZIP. Of changes: at least so much.
+    """
+    media = {copy.name: Written(copy.size_bytes, 0) for copy in plan.copies}
+    texts = {name: Written(size_bytes, 0) for name, size_bytes in sizes_of_texts(plan).items()}
+    manifest = Written(sum(map(len, write_manifest(plan, media, texts))), 0)
+    files = {**media, **texts, MANIFEST: manifest}
+    if plan.layout is Layout.OTIOZ:
+        files[OTIOZ_CONTENT] = Written(sum(map(len, otioz_content(plan, otioz_place))), 0)
+
+    def nowhere(name: str) -> Extent:
+        size = files[name].size_bytes
+        return Extent("", name, 0, size, Version(size, 0, 0))
+
+    if plan.layout is Layout.CHANGES:
+        changed = frozenset(copy.name for copy in packed_copies(plan))
+        return lay_out_changes(tree_of(plan, files), changed, nowhere).size_bytes
+    return lay_out(plan, tree_of(plan, files), nowhere).size_bytes

@@ -9,10 +9,8 @@ from itertools import accumulate
 from typing import assert_never
 
 from contracts import (
-    Archive,
     Asset,
     CompletedAsset,
-    ErrorCode,
     ExportOptions,
     ExportStart,
     FailedAsset,
@@ -23,17 +21,15 @@ from contracts import (
     Section,
     Sentence,
 )
-from service.errors import Verdict
-from service.model import Draft, Omission, Spot, Wanted
+from service.model import Draft, Earlier, Omission, Spot, Wanted
 from service.naming import sequence_width, slug
 
 
-def plan_export(command: ExportStart, project: Project, folder: str) -> Draft:
+def plan_export(command: ExportStart, project: Project, folder: str, earlier: Earlier | str | None = None) -> Draft:
     """What is wanted and what is left out, without a look at any file. `folder` is the reserved name.
 
-    Raises Verdict(unsupported_option) for an option that this version does not carry out.
+    `earlier` is what became of the export that `options.since` names.
     """
-    _refuse_what_is_not_built(command.options)
     wanted: list[Wanted] = []
     omissions: list[Omission] = []
     for spot, asset in assets_of(project):
@@ -57,21 +53,8 @@ def plan_export(command: ExportStart, project: Project, folder: str) -> Draft:
         first_numbers=first_numbers,
         width=sequence_width(_highest_number(project, first_numbers)),
         tenant=None if command.requested_by is None else command.requested_by.tenant,
+        earlier=earlier,
     )
-
-
-def _refuse_what_is_not_built(options: ExportOptions) -> None:
-    asked = {
-        "options.archive = otioz": options.archive is Archive.OTIOZ,
-        "options.timelines": bool(options.timelines),
-        "options.captions": bool(options.captions),
-        "options.gaps = close": options.gaps == "close",
-        "options.media_root": options.media_root is not None,
-        "options.since": options.since is not None,
-    }
-    for name, is_asked in asked.items():
-        if is_asked:
-            raise Verdict(ErrorCode.UNSUPPORTED_OPTION, f"{name} is not supported by this version of the service")
 
 
 def assets_of(project: Project) -> Iterator[tuple[Spot, Asset]]:

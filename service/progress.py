@@ -74,6 +74,8 @@ class Meter:
     steps: int = 0
     """Counts every sign that the work moves: bytes, files, stages."""
     is_published: bool = False
+    archive_bytes: int = 0
+    """Of the archive, as they are expected."""
     _seq: int = 0
     _began: float = field(default_factory=time.monotonic)
     _bytes_moved: int = 0
@@ -85,12 +87,18 @@ class Meter:
 
         Bytes of the archive count like bytes of the media: each is moved once more.
         """
+        self.archive_bytes = archive_bytes
         self.bytes_total = plan.size_bytes + archive_bytes
         finished = [copy for copy in plan.copies if copy.name in done]
         self.bytes_done = sum(copy.size_bytes for copy in finished)
         totals = Counter(copy.spot.kind for copy in plan.copies)
         tallies = Counter(copy.spot.kind for copy in finished)
         self.files = {kind: Tally(done=tallies[kind], total=totals[kind]) for kind in Kind}
+
+    def expect_archive(self, archive_bytes: int) -> None:
+        """Its texts were not known before; now its size is exact."""
+        self.bytes_total += archive_bytes - self.archive_bytes
+        self.archive_bytes = archive_bytes
 
     def finished(self, copy: Copy) -> None:
         tally = self.files[copy.spot.kind]

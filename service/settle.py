@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import assert_never
 
 from contracts import CompletedAsset, ErrorCode, Kind, Project, Reason
+from service.contents import layout_of
 from service.errors import Verdict
+from service.media import Container, Media, Sound
 from service.model import FOLDERS, Copy, Draft, Facts, Found, Missing, Omission, Plan, Spot, Unreadable, Wanted
 from service.naming import asset_name, extension, one_line
 from service.narration import Cut, frame_ranges, slice_segments
@@ -27,8 +30,10 @@ def settle(draft: Draft, facts: Facts) -> Plan:
     settling.own_files()
     settling.narrations(settling.slices())
     omissions = sorted([*draft.omissions, *settling.omissions], key=lambda left_out: _story_order(left_out.spot))
-    copies = sorted(settling.copies, key=lambda copy: _story_order(copy.spot))
-    return Plan(draft, tuple(copies), tuple(omissions), tuple(settling.warnings))
+    copies = tuple(sorted(settling.copies, key=lambda copy: _story_order(copy.spot)))
+    layout, not_as_asked = layout_of(draft, {copy.name for copy in copies})
+    warnings = (*settling.warnings, *([not_as_asked] if not_as_asked else []))
+    return Plan(draft, copies, tuple(omissions), warnings, layout)
 
 
 def with_checksum_warnings(plan: Plan, media: Mapping[str, Written]) -> Plan:
@@ -98,8 +103,8 @@ class _Settling:
         except NotCuttable as reason:
             self._warn(position, f"its narration could not be cut into sentences: {reason}")
             return False
-        for one, segments in zip(parts, pieces, strict=True):
-            self._add(one, self.draft.slugs[position], "audio", "wav", segments)
+        for one, (segments, media) in zip(parts, pieces, strict=True):
+            self._add(one, self.draft.slugs[position], "audio", "wav", segments, media)
         self._warn_of_short_narration(position, parts[-1], fact)
         return True
 
@@ -171,13 +176,15 @@ class _Settling:
         return None
 
     def _copy_whole(self, wanted: Wanted, fact: Found, slug_part: str, kind_word: str) -> Copy:
-        return self._add(wanted, slug_part, kind_word, extension(fact.source.key), (_whole(fact),))
+        return self._add(wanted, slug_part, kind_word, extension(fact.source.key), (_whole(fact),), fact.media)
 
-    def _add(self, wanted: Wanted, slug_part: str, kind_word: str, ext: str, segments: tuple[Segment, ...]) -> Copy:
+    def _add(
+        self, wanted: Wanted, slug_part: str, kind_word: str, ext: str, segments: tuple[Segment, ...], media: Media
+    ) -> Copy:
         spot = wanted.spot
         name = f"{FOLDERS[spot.kind]}/{asset_name(spot.seq, self.draft.width, slug_part, kind_word, ext)}"
         declared = None if wanted.slice_ms is not None else wanted.crc32
-        copy = Copy(spot, name, wanted.uri, segments, declared)
+        copy = Copy(spot, name, wanted.uri, segments, declared, media)
         self.copies.append(copy)
         return copy
 
@@ -250,18 +257,24 @@ def _cuts(parts: Iterable[Wanted], sentences: int, reach: tuple[int, int]) -> tu
     return [cut._replace(position=cut.position + before) for cut in cuts], before + sentences + after
 
 
-def _pieces(fact: Found, cuts: list[Cut], sentences: int) -> list[tuple[Segment, ...]]:
-    """Raises NotCuttable."""
+def _pieces(fact: Found, cuts: list[Cut], sentences: int) -> list[tuple[tuple[Segment, ...], Media]]:
+    """Each cut's segments, and what it will say of itself. Raises NotCuttable."""
     match fact.wav:
-        case Wav():
-            ranges = frame_ranges(fact.wav, cuts, sentences)
-            return [slice_segments(fact.wav, _whole(fact), frames) for frames in ranges]
+        case Wav() as wav:
+            ranges = frame_ranges(wav, cuts, sentences)
+            return [(slice_segments(wav, _whole(fact), frames), _media(wav, frames)) for frames in ranges]
         case str():
             raise NotCuttable(fact.wav)
         case None:
             raise NotCuttable("its header was not read")
         case _:
             assert_never(fact.wav)
+
+
+def _media(wav: Wav, frames: tuple[int, int]) -> Media:
+    start, stop = frames
+    duration = Fraction(stop - start, wav.sample_rate_hz)
+    return Media(Container.WAV, duration, sound=Sound(wav.sample_rate_hz, wav.channels))
 
 
 def _whole(fact: Found) -> Extent:

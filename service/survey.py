@@ -9,6 +9,7 @@ from anyio import to_thread
 from contracts import ErrorCode
 from service.errors import Trouble, Verdict
 from service.model import Draft, Fact, Facts, Found, Missing, Unreadable, Wanted
+from service.probe import probe
 from service.references import Source, insist_on_scope, resolve
 from service.segments import Extent, Version
 from service.storage.port import SourceMissing, SourceUnreadable, Storage
@@ -80,12 +81,14 @@ def _facts(draft: Draft, batch: Iterable[Wanted], storage: Storage) -> dict[str,
 def _fact(wanted: Wanted, source: Source, storage: Storage) -> Fact:
     try:
         version = storage.look(source)
-        wav = None if wanted.slice_ms is None else _wav(source, version, storage)
+        file = _File(storage, source, version)
+        wav = None if wanted.slice_ms is None else _wav(file)
+        media = probe(file.read, version.size_bytes)
     except SourceMissing:
         return Missing()
     except SourceUnreadable as fault:
         return Unreadable(str(fault))
-    return Found(source, version, wav, _promised_crc32(wanted, source, version, storage))
+    return Found(source, version, wav, _promised_crc32(wanted, source, version, storage), media)
 
 
 def _promised_crc32(wanted: Wanted, source: Source, version: Version, storage: Storage) -> int | None:
@@ -104,10 +107,34 @@ def source_of(wanted: Wanted, draft: Draft, storage: Storage) -> Source:
     return source
 
 
-def _wav(source: Source, version: Version, storage: Storage) -> Wav | str:
-    head = Extent(source.root, source.key, 0, min(HEAD_BYTES, version.size_bytes), version)
-    content = b"".join(bytes(piece) for piece in storage.read(head))
+class _File:
+    """One version of a source, read in ranges. Its beginning is read once, whoever asks for it."""
+
+    def __init__(self, storage: Storage, source: Source, version: Version) -> None:
+        self._storage = storage
+        self._source = source
+        self._version = version
+        self._head: bytes | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        return self._version.size_bytes
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Raises SourceMissing, SourceUnreadable."""
+        if start > 0 or stop > HEAD_BYTES:
+            return self._read(start, stop)
+        if self._head is None:
+            self._head = self._read(0, min(HEAD_BYTES, self.size_bytes))
+        return self._head[:stop]
+
+    def _read(self, start: int, stop: int) -> bytes:
+        extent = Extent(self._source.root, self._source.key, start, min(stop, self.size_bytes), self._version)
+        return b"".join(bytes(piece) for piece in self._storage.read(extent))
+
+
+def _wav(file: _File) -> Wav | str:
     try:
-        return parse(content, version.size_bytes)
+        return parse(file.read(0, HEAD_BYTES), file.size_bytes)
     except NotCuttable as reason:
         return str(reason)

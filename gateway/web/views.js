@@ -4,7 +4,7 @@ import { h } from "preact";
 import htm from "htm";
 import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, state } from "./actions.js";
 import { signIn, token } from "./api.js";
-import { ago, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, when } from "./words.js";
+import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, when } from "./words.js";
 
 const html = htm.bind(h);
 
@@ -110,10 +110,11 @@ function Ended({ state: end, result, links, ...shown }) {
     ${error && html`<p><strong>${error.title}.</strong> ${error.detail}</p>
       ${end === "failed" && html`<p>${error.retryable ? "Trying again may help." : "Trying again will not help before that is changed."}</p>`}`}
     ${folder && html`<p>${sum(folder.files, folder.size_bytes)}${omissions_total > 0 && `; ${counted(omissions_total, "asset")} not in it`}${expires_at && `; kept until ${when(expires_at)}`}</p>`}
-    <div class="actions">${links.download && html`<a class="button main big" href=${links.download} download>Download ZIP</a>
+    <div class="actions">${links.download && html`<a class="button main big" href=${links.download} download>${ARCHIVES[result.archive?.layout] ?? "Download ZIP"}</a>
       <button onClick=${copy}>${state.copied ? "Link copied" : "Copy link"}</button>`}
       <button disabled=${state.busy} onClick=${begin}>Export again</button></div>
-    ${links.download && sum32 && html`<p class="quiet">ZIP: ${bytes(size)}, CRC-32 <span class="mono">${sum32}</span></p>`}</section>`;
+    ${links.download && sum32 && html`<p class="quiet">${bytes(size)}, CRC-32 <span class="mono">${sum32}</span></p>`}
+    ${links.download && result.archive?.layout in ARCHIVES && html`<p class="quiet"><a href=${`${links.download}&which=folder`} download>The whole folder as a ZIP</a></p>`}</section>`;
 }
 
 // ---- what is in it, and what is not

@@ -76,3 +76,6 @@ export function headline(shown) {
   if (outcome === "empty") return "Only the script could be exported";
   return STATES[shown.state] ?? shown.state;
 }
+
+// What the download is called where it is not the whole folder.
+export const ARCHIVES = { otioz: "Download timeline bundle", changes: "Download what changed" };

@@ -8,7 +8,8 @@ from zlib import crc32
 from hypothesis import given, settings
 
 from contracts import Sentence
-from service.manifest import MANIFEST, plan_hash, write_manifest
+from service.contents import MANIFEST
+from service.manifest import plan_hash, write_manifest
 from service.model import Plan
 from service.packing import SCRIPT, archive_size_bytes, lay_out
 from service.script import write_script
