@@ -185,6 +185,8 @@ def _commands() -> dict[str, Contract]:
         ),
         "export.start/v1/archive_none": _start_with(ExportOptions(archive=Archive.NONE)),
         "export.start/v1/archive_zip": _start_with(ExportOptions(archive=Archive.ZIP)),
+        "export.start/v1/archive_otioz": _start_with(ExportOptions(archive=Archive.OTIOZ)),
+        "export.start/v1/media_only": _start_with(ExportOptions(timelines=(), captions=())),
         "export.start/v1/fail_rather_than_skip": _start_with(
             ExportOptions(on_missing="fail", stale="include", gaps="hold")
         ),
@@ -205,7 +207,7 @@ def _start_with(options: ExportOptions) -> ExportStart:
 
 def _every_option() -> ExportOptions:
     return ExportOptions(
-        archive=Archive.OTIOZ,
+        archive=Archive.ZIP,
         include=Include(kinds=tuple(Kind), sections=("section-1", "section-2")),
         timelines=tuple(Timeline),
         captions=tuple(Caption),

@@ -255,7 +255,7 @@ def _add_files(app: FastAPI, calls: Reading) -> None:
             tags=["files"],
             summary="The export as a ZIP",
             response_class=Response,
-            responses={**_problems(**gone), **unchanged, **parts},
+            responses={**_problems(**gone, s422="`which` is neither of the two."), **unchanged, **parts},
             operation_id=f"download_{method.lower()}",
         )
 

@@ -57,7 +57,7 @@ export async function plan() {
 }
 
 export const recent = () => JSON.parse(localStorage.recent ?? "[]");
-const options = () => ({ include: { kinds: state.kinds } });
+const options = () => ({ include: { kinds: state.kinds }, archive: state.bundle ? "otioz" : "none" });
 
 export function choose(kind) {
   set({ kinds: Object.keys(KINDS).filter((one) => (one === kind) !== state.kinds.includes(one)) });

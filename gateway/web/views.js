@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import htm from "htm";
-import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, state } from "./actions.js";
+import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, set, state } from "./actions.js";
 import { signIn, token } from "./api.js";
 import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, when } from "./words.js";
 
@@ -52,7 +52,7 @@ function Trouble() {
 // ---- before
 
 function Plan() {
-  const { plan, kinds, busy, project } = state;
+  const { plan, kinds, bundle, busy, project } = state;
   if (!plan) return html`<p class="lead" role="status">Looking at the files…</p>`;
   const lost = missing(plan.omissions);
   return html`<h1>${plan.project.name || project}</h1>
@@ -64,6 +64,7 @@ function Plan() {
         <strong>${KINDS[kind]}</strong><span>${chosen ? sum(exported, size_bytes) : "left out"}</span>
         ${chosen && omitted > 0 && html`<span class="lacking">${omitted} not in it</span>`}</label>`;
     })}</fieldset>
+    <label class="choice"><input type="checkbox" checked=${bundle} onChange=${() => set({ bundle: !bundle })} /> Download one file for DaVinci Resolve (.otioz) instead of a ZIP</label>
     <div class="actions"><button class="main big" disabled=${busy} onClick=${begin}>${lost ? "Export anyway" : "Export"}</button>
       ${lost && html`<p class="lacking">${plan.omissions_total > plan.omissions.length && "More than "}${lost} missing.</p>`}</div>
     <${Holdings} ...${plan} total=${plan.omissions_total} /><${Past} />`;

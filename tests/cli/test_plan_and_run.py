@@ -102,7 +102,7 @@ def test_a_plan_for_people_has_the_size_of_the_zip_too(desk: Desk) -> None:
 
 def test_a_run_shows_the_tree_the_zip_and_where_they_are(desk: Desk) -> None:
     said = desk.run("--archive", "zip")
-    assert "export_p1_20261123T184220Z/  9 files" in said.out
+    assert "export_p1_20261123T184220Z/  19 files" in said.out
     assert "export_p1_20261123T184220Z.zip" in said.out
     assert f"in {desk.exports / 'export_p1_20261123T184220Z'}" in said.out
     assert "partial  3 audio, 3 image, 1 video" in said.out

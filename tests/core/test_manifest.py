@@ -8,13 +8,15 @@ from zlib import crc32
 from hypothesis import given, settings
 
 from contracts import Sentence
-from service.contents import MANIFEST
+from contracts import Layout
+from service.contents import MANIFEST, SCRIPT
 from service.manifest import plan_hash, write_manifest
 from service.model import Plan
-from service.packing import SCRIPT, archive_size_bytes, lay_out
+from service.packing import OTIOZ_CONTENT, archive_size_bytes, lay_out, otioz_place, tree_of
 from service.script import write_script
 from service.segments import Extent, Version, Written
 from service.streaming_zip import ZipPlan
+from service.texts import otioz_content, texts_of
 from tests.core.projects import FOLDER, PENDING, Case, cases, completed, part, plan, project, section
 
 few = settings(max_examples=20)
@@ -42,14 +44,16 @@ def read(planned: Plan) -> dict[str, Any]:
 
 def archive(planned: Plan) -> ZipPlan:
     """Laid out as the worker does it once every file is there."""
-    media, texts = copied(planned), {SCRIPT: written([write_script(planned).encode()])}
+    media, texts = copied(planned), {name: written(pieces) for name, pieces in texts_of(planned)}
     texts[MANIFEST] = written(write_manifest(planned, media, texts))
+    if planned.layout is Layout.OTIOZ:
+        texts[OTIOZ_CONTENT] = written(otioz_content(planned, otioz_place))
     sizes = {name: one.size_bytes for name, one in {**media, **texts}.items()}
 
     def extent(name: str) -> Extent:
         return Extent("exports", f"tree/{name}", 0, sizes[name], Version(sizes[name], 1, 2))
 
-    return lay_out(planned, media, texts, extent)
+    return lay_out(planned, tree_of(planned, {**media, **texts}), extent)
 
 
 # ---- the manifest ----------------------------------------------------------------------------------
@@ -142,8 +146,9 @@ def test_the_archive_is_the_folder_with_its_texts_first() -> None:
     sentence = Sentence(audio=completed("a.wav"), image=completed("a.png"), video=completed("a.mp4"))
     laid_out = archive(plan(project(section(sentence, sentence))))
     headers = b"".join(one for one in laid_out.segments if isinstance(one, bytes))
-    names = ["", "manifest.json", "script.txt", "audio/", "audio/001_intro_audio.wav", "audio/002_intro_audio.wav"]
+    names = ["", "captions.srt", "index.csv", "index.html", "manifest.json", "metadata.json", "script.txt"]
+    names += ["timeline.fcpxml", "timeline.otio", "audio/", "audio/001_intro_audio.wav", "audio/002_intro_audio.wav"]
     names += ["images/", "images/001_intro_image.png", "images/002_intro_image.png", "videos/"]
     positions = [headers.index(f"{FOLDER}/{name}".encode()) for name in names]
     assert positions == sorted(positions)
-    assert laid_out.entries == 12
+    assert laid_out.entries == 22

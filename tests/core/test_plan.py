@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 
 from contracts import (
-    Archive,
     Asset,
     CompletedAsset,
     ErrorCode,
@@ -23,7 +22,6 @@ from contracts import (
     Section,
     Sentence,
 )
-from contracts.messages import Caption, Timeline
 from service.errors import Verdict
 from service.model import Copy, Facts, Found, Missing, Omission, Plan, Spot, Unreadable
 from service.plan import plan_export
@@ -440,23 +438,6 @@ def test_sections_that_repeat_a_narration_each_have_all_of_it() -> None:
 
 
 # ---- options ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("option", "name"),
-    [
-        ({"archive": Archive.OTIOZ}, "options.archive = otioz"),
-        ({"timelines": (Timeline.OTIO,)}, "options.timelines"),
-        ({"captions": (Caption.SRT,)}, "options.captions"),
-        ({"gaps": "close"}, "options.gaps = close"),
-        ({"media_root": ""}, "options.media_root"),
-        ({"since": "e-0"}, "options.since"),
-    ],
-)
-def test_an_option_that_is_not_built_is_refused_by_name(option: dict[str, Any], name: str) -> None:
-    with pytest.raises(Verdict, match=f"^{name} is not supported") as refusal:
-        plan(project(), **option)
-    assert refusal.value.code is ErrorCode.UNSUPPORTED_OPTION
 
 
 def test_what_was_not_chosen_is_excluded_whatever_became_of_it() -> None:
