@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-SECONDS = 2
-
 
 class Made(NamedTuple):
     """A file to be made, and what FFmpeg is to be told about it."""
@@ -26,6 +24,7 @@ _VARYING = "select='not(mod(n,3))+lt(mod(n,30),15)'"
 SOUNDS: tuple[Made, ...] = (
     Made("mono_24k.wav", "-map 0"),
     Made("stereo_48k.wav", "-map 1"),
+    Made("mono_48k.wav", "-map 0 -ar 48000"),
     Made("deep.wav", "-map 1 -c:a pcm_s24le"),
     Made("float.wav", "-map 1 -c:a pcm_f32le"),
     Made("telephone.wav", "-map 0 -ar 8000 -c:a pcm_mulaw"),
@@ -52,6 +51,7 @@ _X264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p"
 
 FILMS: tuple[Made, ...] = (
     Made("silent_24.mp4", f"-map 0 {_X264}"),
+    Made("silent_30.mp4", f"-map 1 {_X264}"),
     Made("spoken_30.mp4", f"-map 1 -map 3 {_X264} -c:a aac"),
     Made("mono_30.mp4", f"-map 1 -map 4 {_X264} -c:a aac"),
     Made("faststart.mp4", f"-map 0 -map 3 {_X264} -c:a aac -movflags +faststart"),
@@ -93,14 +93,14 @@ STILLS: tuple[Made, ...] = (
     Made("still.jpg", "-frames:v 1"),
     Made("still.webp", "-frames:v 1 -c:v libwebp"),
     Made("lossless.webp", "-frames:v 1 -c:v libwebp -lossless 1"),
-    Made("transparent.webp", "-frames:v 1 -c:v libwebp -pix_fmt yuva420p"),
     Made("still.gif", "-frames:v 1"),
     Made("moving.gif", "-frames:v 3"),
+    Made("frame.png", "-frames:v 1 -s 320x180"),
 )
 
 
 def make_all(home: Path) -> dict[str, Path]:
-    """Every file by its name; some five seconds."""
+    """Every file by its name; some four seconds."""
     tone, film = _tone(24_000, "mono"), _film("320x180", "24")
     _run(home, [tone, _tone(48_000, "stereo")], SOUNDS)
     _run(home, [film, _film("320x180", "30"), _film("320x180", "30000/1001"), _tone(48_000, "stereo"),
@@ -109,7 +109,7 @@ def make_all(home: Path) -> dict[str, Path]:
     for source, made in _COPIES:
         _run(home, [["-i", str(home / source)]], [made])
     (home / "piped.wav").write_bytes(_piped(home / "stereo_48k.wav"))
-    _turned_photos(home)
+    _pictures(home)
     _with_a_large_cover(home)
     return {path.name: path for path in sorted(home.iterdir()) if path.suffix != ".cover"}
 
@@ -137,13 +137,18 @@ def _piped(source: Path) -> bytes:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60).stdout
 
 
-def _turned_photos(home: Path) -> None:
+def _pictures(home: Path) -> None:
     with Image.open(home / "still.jpg") as still:
         for orientation in range(1, 9):
             exif = still.getexif()
             exif[0x0112] = orientation
             still.save(home / f"photo_{orientation}.jpg", exif=exif, progressive=orientation % 2 == 0)
         still.save(home / "colours.jpg", icc_profile=bytes(range(256)) * 600)
+        half_clear = still.convert("RGBA")
+        half_clear.putalpha(127)
+        half_clear.save(home / "half_clear.webp")
+        half_clear.save(home / "half_clear.png")
+        still.save(home / "moving.webp", save_all=True, append_images=[still.rotate(90)])
 
 
 def _with_a_large_cover(home: Path) -> None:
