@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from contracts import Project, Sentence, WordTiming
+from contracts import ExportOptions, Project, Sentence, WordTiming
 from service.cut import Cut, make_cut
 from service.media import UNKNOWN, Container, Media, Picture, Sound
 from service.model import Plan
@@ -23,10 +23,17 @@ class Told(NamedTuple):
 
 
 def told(story: Project, media: Mapping[str, Media] | None = None, **options: Any) -> Told:
-    """With what each file says of itself, by its uri; a narration can be cut if it is a WAV."""
+    """With what each file says of itself, by its uri; a narration can be cut if it is a WAV.
+
+    The options may be those that decide how a plan is written down, not those that decide what it holds.
+    """
     media = media or {}
     uncut = {uri: found(uri, wav="not a WAV") for uri in media if not uri.endswith(".wav")}
-    return _with_media(plan(story, uncut, **options), media)
+    return _with_media(_asked(plan(story, uncut), ExportOptions(**options)), media)
+
+
+def _asked(planned: Plan, options: ExportOptions) -> Plan:
+    return replace(planned, draft=replace(planned.draft, options=options))
 
 
 def _with_media(planned: Plan, media: Mapping[str, Media]) -> Told:
