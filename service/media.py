@@ -20,6 +20,7 @@ class Container(StrEnum):
     MP4 = "mp4"
     MOV = "mov"
     WEBM = "webm"
+    MKV = "mkv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ The rules come from
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -26,8 +26,8 @@ MAX_SLICE_BYTES = 0xFFFF_F000
 
 _UNSET = 0xFFFF_FFFF
 
-_PCM = 0x0001
-_IEEE_FLOAT = 0x0003
+PCM = 0x0001
+IEEE_FLOAT = 0x0003
 _EXTENSIBLE = 0xFFFE
 
 
@@ -94,6 +94,60 @@ def parse(head: bytes, file_size_bytes: int) -> Wav:
     )
 
 
+class Chunk(NamedTuple):
+    id: bytes
+    size_bytes: int
+    """As its header has it: a promise, checked by whoever uses it."""
+    start: int
+    """Offset of its body."""
+
+
+def walk(peek: Callable[[int, int], bytes]) -> Iterator[Chunk]:
+    """The chunks of a RIFF, up to where `peek(start, length)` gives less than was asked for."""
+    position = 12
+    while len(header := peek(position, 8)) == 8:
+        chunk_id, size_bytes = struct.unpack("<4sI", header)
+        yield Chunk(chunk_id, size_bytes, position + 8)
+        # An odd body is followed by a pad byte that its size does not count (RIFF 1991, ch. 2).
+        position += 8 + size_bytes + size_bytes % 2
+
+
+class Sizes(NamedTuple):
+    riff_bytes: int
+    data_bytes: int
+
+    def widened(self, ds64: bytes) -> "Sizes":
+        """The 64-bit size holds only where the 32-bit field says -1 (RF64: EBU Tech 3306, "ds64")."""
+        riff64_bytes, data64_bytes = struct.unpack_from("<QQ", ds64)
+        return Sizes(
+            riff64_bytes if self.riff_bytes == _UNSET else self.riff_bytes,
+            data64_bytes if self.data_bytes == _UNSET else self.data_bytes,
+        )
+
+
+def promised_bytes(sizes: Sizes, start: int, file_size_bytes: int, frame_bytes: int) -> int | None:
+    """How many bytes of samples the header promises; None where nobody came back to count: they end with the file."""
+    if _is_counted_empty(sizes, start, file_size_bytes):
+        return 0
+    if _was_never_set(sizes.data_bytes, file_size_bytes - start, frame_bytes):
+        return None
+    return sizes.data_bytes
+
+
+def encoding(fmt: bytes) -> int | UUID:
+    """What the samples are: the format's tag, or its GUID where it has no tag. Raises NotCuttable."""
+    tag = int.from_bytes(fmt[:2], "little")
+    if tag != _EXTENSIBLE:
+        return tag
+    # EXTENSIBLE: 16 bytes as ever, the extension's size, valid bits, speakers, then the GUID of the SubFormat,
+    # which for every registered format is its tag and one common ending.
+    if len(fmt) < 40:
+        raise NotCuttable(f"an extensible fmt chunk of {len(fmt)} bytes")
+    subformat = UUID(bytes_le=fmt[24:40])
+    is_registered = str(subformat)[8:] == "-0000-0010-8000-00aa00389b71"
+    return subformat.time_low if is_registered else subformat
+
+
 def frame_at(ms: int, sample_rate_hz: int) -> int:
     """The frame that sounds at `ms`, rounded down, so that neighbours which share a time share a boundary.
 
@@ -131,19 +185,6 @@ def slice_padding(wav: Wav, frames: int) -> bytes:
     return bytes(frames * wav.frame_bytes % 2)
 
 
-class _Chunk(NamedTuple):
-    id: bytes
-    size_bytes: int
-    """As its header has it: a promise, checked by whoever uses it."""
-    start: int
-    """Offset of its body."""
-
-
-class _Sizes(NamedTuple):
-    riff_bytes: int
-    data_bytes: int
-
-
 class _Frame(NamedTuple):
     sample_rate_hz: int
     channels: int
@@ -160,31 +201,22 @@ def _require_wave(head: bytes) -> None:
         raise NotCuttable("not a WAV file")
 
 
-def _chunks_up_to_data(head: bytes) -> dict[bytes, _Chunk]:
+def _chunks_up_to_data(head: bytes) -> dict[bytes, Chunk]:
     # The first of a kind counts, as in FFmpeg and libsndfile. What follows the data is never looked at.
-    found: dict[bytes, _Chunk] = {}
-    for chunk in _walk(head):
+    found: dict[bytes, Chunk] = {}
+    for chunk in walk(lambda start, length: head[start : start + length]):
         found.setdefault(chunk.id, chunk)
         if chunk.id == b"data":
             return found
     raise NotCuttable(f"no data chunk in the first {len(head)} bytes")
 
 
-def _walk(head: bytes) -> Iterator[_Chunk]:
-    position = 12
-    while position + 8 <= len(head):
-        chunk_id, size_bytes = struct.unpack_from("<4sI", head, position)
-        yield _Chunk(chunk_id, size_bytes, position + 8)
-        # An odd body is followed by a pad byte that its size does not count (RIFF 1991, ch. 2).
-        position += 8 + size_bytes + size_bytes % 2
-
-
-def _body(head: bytes, chunk: _Chunk) -> bytes:
+def _body(head: bytes, chunk: Chunk) -> bytes:
     # Whole: the data chunk was found behind it.
     return head[chunk.start : chunk.start + chunk.size_bytes]
 
 
-def _fmt(head: bytes, chunks: Mapping[bytes, _Chunk]) -> bytes:
+def _fmt(head: bytes, chunks: Mapping[bytes, Chunk]) -> bytes:
     # It is mandatory, and stands before the samples (RIFF 1991, ch. 3).
     if b"fmt " not in chunks:
         raise NotCuttable("no fmt chunk before the samples")
@@ -197,9 +229,9 @@ def _fmt(head: bytes, chunks: Mapping[bytes, _Chunk]) -> bytes:
 def _frame(fmt: bytes) -> _Frame:
     # The third number, bytes per second, is a hint for buffers; nothing here depends on it.
     channels, sample_rate_hz, _, size_bytes, bits_per_sample = struct.unpack_from("<HIIHH", fmt, 2)
-    encoding = _encoding(fmt)
-    if encoding not in {_PCM, _IEEE_FLOAT}:
-        raise NotCuttable(f"not PCM (format 0x{encoding:04X})")
+    kind = encoding(fmt)
+    if kind not in {PCM, IEEE_FLOAT}:
+        raise NotCuttable(f"not PCM (format {f'0x{kind:04X}' if isinstance(kind, int) else kind})")
     if channels == 0 or sample_rate_hz == 0 or bits_per_sample == 0:
         raise NotCuttable(f"{channels} channels of {bits_per_sample} bits at {sample_rate_hz} Hz")
     # A sample fills whole bytes: 12 bits lie in two, 20 in three (RIFF 1991, ch. 3, "Data Format of the Samples").
@@ -208,49 +240,29 @@ def _frame(fmt: bytes) -> _Frame:
     return _Frame(sample_rate_hz, channels, bits_per_sample, size_bytes)
 
 
-def _encoding(fmt: bytes) -> int:
-    tag = int.from_bytes(fmt[:2], "little")
-    if tag != _EXTENSIBLE:
-        return tag
-    # EXTENSIBLE: 16 bytes as ever, the extension's size, valid bits, speakers, then the GUID of the SubFormat,
-    # which for every registered format is its tag and one common ending.
-    if len(fmt) < 40:
-        raise NotCuttable(f"an extensible fmt chunk of {len(fmt)} bytes")
-    subformat = UUID(bytes_le=fmt[24:40])
-    if str(subformat)[8:] != "-0000-0010-8000-00aa00389b71":
-        raise NotCuttable(f"not PCM (format {subformat})")
-    return subformat.time_low
-
-
-def _sizes(head: bytes, chunks: Mapping[bytes, _Chunk]) -> _Sizes:
-    riff_bytes, data_bytes = int.from_bytes(head[4:8], "little"), chunks[b"data"].size_bytes
+def _sizes(head: bytes, chunks: Mapping[bytes, Chunk]) -> Sizes:
+    sizes = Sizes(int.from_bytes(head[4:8], "little"), chunks[b"data"].size_bytes)
     if head[:4] == b"RIFF":
-        return _Sizes(riff_bytes, data_bytes)
+        return sizes
     if b"ds64" not in chunks:
         raise NotCuttable("no ds64 chunk before the samples of a 64-bit WAV")
     ds64 = _body(head, chunks[b"ds64"])
     if len(ds64) < 16:
         raise NotCuttable(f"a ds64 chunk of {len(ds64)} bytes")
-    riff64_bytes, data64_bytes = struct.unpack_from("<QQ", ds64)
-    # The 64-bit size holds only where the 32-bit field says -1 (RF64: EBU Tech 3306, "ds64").
-    return _Sizes(
-        riff64_bytes if riff_bytes == _UNSET else riff_bytes,
-        data64_bytes if data_bytes == _UNSET else data_bytes,
-    )
+    return sizes.widened(ds64)
 
 
-def _samples_bytes(sizes: _Sizes, start: int, file_size_bytes: int, frame_bytes: int) -> int:
+def _samples_bytes(sizes: Sizes, start: int, file_size_bytes: int, frame_bytes: int) -> int:
     held_bytes = file_size_bytes - start
-    if _is_counted_empty(sizes, start, file_size_bytes):
-        return 0
-    data_bytes = held_bytes if _was_never_set(sizes.data_bytes, held_bytes, frame_bytes) else sizes.data_bytes
+    promised = promised_bytes(sizes, start, file_size_bytes, frame_bytes)
+    data_bytes = held_bytes if promised is None else promised
     whole_bytes = data_bytes - data_bytes % frame_bytes
     if whole_bytes > held_bytes:
         raise NotCuttable("the header promises more samples than the file holds")
     return whole_bytes
 
 
-def _is_counted_empty(sizes: _Sizes, start: int, file_size_bytes: int) -> bool:
+def _is_counted_empty(sizes: Sizes, start: int, file_size_bytes: int) -> bool:
     # Nobody came back to count if the RIFF, too, ends where the samples begin (or is 0, or has no end in the file).
     return sizes.data_bytes == 0 and start < 8 + sizes.riff_bytes <= file_size_bytes
 
@@ -271,7 +283,7 @@ def _was_never_set(data_bytes: int, held_bytes: int, frame_bytes: int) -> bool:
 def _fact(wav: Wav, frames: int) -> bytes:
     # "All newly defined WAVE types must contain [...] a fact chunk", WAVE_FORMAT_PCM need not (RIFF 1994). IEEE
     # float and EXTENSIBLE are such types, and SoX writes it for both. Its number is frames: the slice's own.
-    if int.from_bytes(wav.fmt[:2], "little") == _PCM:
+    if int.from_bytes(wav.fmt[:2], "little") == PCM:
         return b""
     return _chunk(b"fact", struct.pack("<I", frames))
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from contracts import Sentence
+from service.cut import make_cut
 from service.model import Missing, Omission
 from service.naming import one_line, plain_text
 from service.plan import plan_export
@@ -30,6 +31,8 @@ from tests.core.projects import (
     project,
     section,
 )
+from tests.editors.told import narrated, speech
+from tests.editors.told import told as narrated_by
 
 few = settings(max_examples=20)
 
@@ -85,6 +88,66 @@ def test_a_script_looks_like_this() -> None:
 def test_an_empty_project_has_a_script_too() -> None:
     script = write_script(plan(project(name="", id="p-1")))
     assert script == "p-1\n===\n0 sections, 0 sentences\nExported 2026-03-01 12:00 UTC, project p-1\n"
+
+
+# ---- times -----------------------------------------------------------------------------------------
+
+
+def test_a_script_has_times_where_lengths_are_known() -> None:
+    lighthouse = project(
+        section(
+            Sentence(text="The sea is calm.", audio=completed("calm.wav")),
+            Sentence(text="A lamp is lit.\nThen another.", image=PENDING),
+            title="Intro",
+        ),
+        section(Sentence(text="It is late.", audio=completed("late.wav")), title="Outro"),
+        name="The Lighthouse",
+        id="p-1",
+        frame_rate=25,
+    )
+    late = narrated_by(lighthouse, {"calm.wav": speech(61.5), "late.wav": speech(2)})
+    assert write_script(*late) == dedent("""\
+        The Lighthouse
+        ==============
+        2 sections, 3 sentences, 01:07
+        Exported 2026-03-01 12:00 UTC, project p-1
+        Times are those of the timelines, in whole seconds.
+        Media that is not in this export is noted in square brackets.
+
+
+        1. Intro  (00:00)
+        -----------------
+
+        001  00:00  The sea is calm.
+
+        002  01:01  A lamp is lit.
+                    Then another.
+                    [image: pending]
+
+
+        2. Outro  (01:05)
+        -----------------
+
+        003  01:05  It is late.
+        """)
+
+
+def test_times_of_a_long_story_are_of_one_width() -> None:
+    lines = write_script(*narrated(("One.", 3599), ("Two.", 10), ("Three.", 10))).split("\n")
+    assert {"001    00:00  One.", "002    59:59  Two.", "003  1:00:09  Three."} <= set(lines)
+
+
+def test_a_sentence_without_time_in_the_timelines_has_none() -> None:
+    story = project(section(Sentence(text="Told.", audio=completed("a.wav")), Sentence(text="Not yet.", audio=PENDING)))
+    lines = write_script(*narrated_by(story, {"a.wav": speech(2)}, gaps="close")).split("\n")
+    assert {"001  00:00  Told.", "002         Not yet."} <= set(lines)
+
+
+@few
+@given(cases)
+def test_without_any_known_length_there_are_no_times(case: Case) -> None:
+    planned = case.plan()
+    assert write_script(planned, make_cut(planned)) == write_script(planned)
 
 
 # ---- nothing of the story is lost ------------------------------------------------------------------

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from service.storage.disk import Disk
@@ -27,14 +28,10 @@ class WatchedDisk(Disk):
     def __init__(self, around: Around) -> None:
         self.around = around
         self.is_dead = False
+        for name in (name for name in dir(Disk) if not name.startswith("_")):
+            vars(self)[name] = partial(self._call, name, getattr(self, name))
 
-    def __getattribute__(self, name: str) -> Any:
-        attribute = object.__getattribute__(self, name)
-        if name.startswith("_") or not callable(attribute) or not hasattr(Disk, name):
-            return attribute
-        return lambda *arguments: self._call(name, attribute, arguments)
-
-    def _call(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+    def _call(self, name: str, real: Call, *arguments: Any) -> Any:
         if self.is_dead:
             if name == "close":  # the system closes what a dead process had open
                 return os.close(*arguments)

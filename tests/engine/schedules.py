@@ -1,27 +1,30 @@
 """Rivals at one export, stepped call by call: a seed says whose turn it is, who is frozen, and who is killed.
 
-One thread moves at a time and hands over at a call of the disk, so a seed is the same schedule whenever it is played,
-and `Rivalry(…).violation(seed)` makes a failure again. For that no rival does two things at once: it has one copier,
-and reports nothing by the clock.
+All stand in one thread, and who moves hands over at a call of the disk, so a seed is the same schedule whenever it is
+played, and `Rivalry(…).violation(seed)` makes a failure again. For that no rival does two things at once: it has one
+copier and no threads, and reports nothing by the clock.
 """
 
 import random
 import shutil
-import threading
+import sys
+from asyncio import events
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from greenlet import getcurrent, greenlet
 
 from contracts import ExportCancelled, ExportCompleted, ExportStart, Terminal
 from service.errors import Trouble
 from service.sweep import sweep
 from tests.engine.faulty import Call, Killed, WatchedDisk
+from tests.engine.threadless import without_threads
 from tests.engine.workbench import FOLDER, Bench, images_project, small_project, staged, start, visible
 
 CALLS_OF_A_BYSTANDER = 40
@@ -30,7 +33,6 @@ SWITCHES = (0.01, 0.05, 0.2, 0.6)
 """How often a call is followed by somebody else's: long runs meet at few places, short ones at many."""
 LOOKS = 0.01
 """How often a reader looks between two calls."""
-PATIENCE_SECONDS = 60.0
 
 Tree = Mapping[str, bytes | None]
 Act = Callable[[WatchedDisk], object]
@@ -60,7 +62,7 @@ class Fate(NamedTuple):
 
 
 class Turns:
-    """Whoever has the turn makes calls until chance gives it to somebody else. Only he draws, and changes anything."""
+    """Whoever has the turn makes calls until chance gives it to somebody else. Each stands on a stack of its own."""
 
     def __init__(self, chance: random.Random, fates: Sequence[Fate], look: Callable[[], None]) -> None:
         self.calls: list[tuple[int, str]] = []
@@ -69,33 +71,33 @@ class Turns:
         self._switches = chance.choice(SWITCHES)
         self._fates = fates
         self._look = look
-        self._playing = list(range(len(fates)))
         self._sleeps_until = [fate.begins_after for fate in fates]
         self._own_calls = [0] * len(fates)
-        self._has_turn = [False] * len(fates)
-        self._batons = [threading.Semaphore(0) for _ in fates]
+        self._hub = getcurrent()
+        self._stacks: dict[int, greenlet] = {}
 
-    def begin(self) -> None:
-        self._to_somebody()
+    def play(self, plays: Sequence[Callable[[], None]]) -> None:
+        """Until all are through."""
+        self._stacks = {player: greenlet(play) for player, play in enumerate(plays)}
+        while self._stacks:
+            player = self._somebody()
+            self._stacks[player].switch()
+            if self._stacks[player].dead:
+                del self._stacks[player]
 
     def disk(self, player: int) -> WatchedDisk:
         return WatchedDisk(lambda name, real, arguments: self._call(player, name, real, arguments))
 
-    def leave(self, player: int) -> None:
-        """In turn, like any other step: else it would depend on the machine who is asked next."""
-        self._take(player)
-        self._playing.remove(player)
-        if self._playing:
-            self._to_somebody()
+    def _somebody(self) -> int:
+        awake = [player for player in self._stacks if self._sleeps_until[player] <= len(self.calls)]
+        return self._chance.choice(awake or list(self._stacks))
 
     def _call(self, player: int, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
-        self._take(player)
         self._own_calls[player] += 1
         fate = self._fates[player]
         if self._own_calls[player] == fate.frozen_at:
             self._sleeps_until[player] = len(self.calls) + fate.frozen_for
-            self._give_away(player)
-            self._take(player)
+            self._hand_over(player)
         self.calls.append((player, name))
         if self._own_calls[player] == fate.killed_at:
             raise Killed  # and keeps the turn until it left: what a system does for the dead is done at once
@@ -105,20 +107,16 @@ class Turns:
             if self._chance.random() < LOOKS:
                 self._look()
             if self._chance.random() < self._switches:
-                self._give_away(player)
+                self._hand_over(player)
 
-    def _take(self, player: int) -> None:
-        if not self._has_turn[player]:
-            assert self._batons[player].acquire(timeout=PATIENCE_SECONDS), "nobody hands the turn over"
-            self._has_turn[player] = True
-
-    def _give_away(self, player: int) -> None:
-        self._has_turn[player] = False
-        self._to_somebody()
-
-    def _to_somebody(self) -> None:
-        awake = [player for player in self._playing if self._sleeps_until[player] <= len(self.calls)]
-        self._batons[self._chance.choice(awake or self._playing)].release()
+    def _hand_over(self, player: int) -> None:
+        """Goes on when it is his turn again; his own loop, of which a thread has one, is put aside meanwhile."""
+        assert self._stacks[player] is getcurrent(), "a call of the disk in a thread, of which no turn knows"
+        loop, hooks = events._get_running_loop(), sys.get_asyncgen_hooks()
+        events._set_running_loop(None)
+        self._hub.switch()
+        events._set_running_loop(loop)
+        sys.set_asyncgen_hooks(*hooks)
 
 
 class Played(NamedTuple):
@@ -181,8 +179,8 @@ class Rivalry:
 
 @contextmanager
 def at_the_same_time() -> Iterator[None]:
-    """Whoever lives counts as frozen, so that rivals do not wait; and nothing is done by the clock."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Whoever lives counts as frozen, so that rivals do not wait; nothing is done by the clock or in another thread."""
+    with pytest.MonkeyPatch.context() as patch, without_threads():
         patch.setattr("service.liveness.FROZEN_AFTER_SECONDS", -1.0)
         patch.setattr("service.liveness.REPORT_EVERY_SECONDS", 30.0)
         yield
@@ -227,17 +225,16 @@ def _drawn(chance: random.Random, own_calls: int, calls: int, begins_after: int)
 
 
 def _ends(turns: Turns, acts: Sequence[Act]) -> list[object]:
-    def one(player: int) -> object:
-        try:
-            return acts[player](turns.disk(player))
-        except BaseException as end:  # noqa: BLE001 - it is looked at by the judge
-            return _reason(end)
-        finally:
-            turns.leave(player)
+    ends: list[object] = [None] * len(acts)
 
-    with ThreadPoolExecutor(len(acts)) as threads:
-        turns.begin()
-        return list(threads.map(one, range(len(acts))))
+    def one(player: int) -> None:
+        try:
+            ends[player] = acts[player](turns.disk(player))
+        except BaseException as end:  # noqa: BLE001 - it is looked at by the judge
+            ends[player] = _reason(end)
+
+    turns.play([partial(one, player) for player in range(len(acts))])
+    return ends
 
 
 def _reason(end: BaseException) -> BaseException:

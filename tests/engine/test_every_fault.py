@@ -14,6 +14,7 @@ import pytest
 
 from service.errors import Trouble
 from service.sweep import sweep
+from tests.engine.deaths import LEAVES_NOTHING, Death, LivingDisk, leaves_something
 from tests.engine.faulty import (
     Call,
     Fault,
@@ -23,9 +24,9 @@ from tests.engine.faulty import (
     fail_with,
     kill_before,
     kill_half_way,
-    killed_at,
     short,
 )
+from tests.engine.threadless import without_threads
 from tests.engine.workbench import (
     Bench,
     Undisturbed,
@@ -130,19 +131,63 @@ def calls_that_share(undisturbed: Undisturbed, memory_disk: Path) -> list[str]:
 def test_an_export_survives_two_deaths(undisturbed: Undisturbed, memory_disk: Path) -> None:
     """A sample of all pairs: the first process dies at one call, the second at another, the third goes through."""
     chance = random.Random(2)
-    for _ in range(150):
-        first, second = chance.randrange(len(undisturbed.calls)), chance.randrange(len(undisturbed.calls))
-        killed_twice(first, second, undisturbed, memory_disk)
+    with without_threads():
+        for _ in range(150):
+            first, second = (Death(chance.randrange(len(undisturbed.calls))) for _ in range(2))
+            killed_twice(first, second, undisturbed, memory_disk)
 
 
-def killed_twice(first: int, second: int, undisturbed: Undisturbed, memory_disk: Path) -> None:
+def killed_twice(first: Death, second: Death, undisturbed: Undisturbed, memory_disk: Path) -> None:
     where = f"killed at call {first}, then at {second}"
     bench = fresh(undisturbed, memory_disk)
-    for at in (first, second):
+    for death in (first, second):
         with contextlib.suppress(Killed):
-            bench.run(start(small_project()), killed_at(at))
+            bench.run(start(small_project()), death.disk())
         assert complaint(bench.exports, undisturbed.tree) is None, where
     _finishes(bench, undisturbed, where)
+
+
+def test_calls_at_which_a_death_is_left_out_leave_nothing(
+    undisturbed: Undisturbed, memory_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two deaths would be taken for one; in an export that goes on from an earlier one, and in a repeat, too."""
+    monkeypatch.setattr("service.liveness.REPORT_EVERY_SECONDS", 30.0)  # nothing is done beside a call
+    bench = fresh(undisturbed, memory_disk)
+    disks = [QuietDisk(bench.exports) for _ in range(3)]
+    disks[0].dies_at = 330
+    for disk in disks:
+        with contextlib.suppress(Killed):
+            bench.run(start(small_project()), disk)
+    assert {name for disk in disks for name in disk.looked_at} >= LEAVES_NOTHING - {"seek"} | {"open"}
+
+
+class QuietDisk(LivingDisk):
+    """Looks at the exports root before and after each call that is said to leave nothing."""
+
+    def __init__(self, exports: Path) -> None:
+        super().__init__()
+        self.dies_at: int | None = None
+        self.looked_at: set[str] = set()
+        self._exports = exports
+
+    def _around(self, name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        if len(self.calls) == self.dies_at:
+            raise Killed
+        if leaves_something(name, arguments):
+            return super()._around(name, real, arguments)
+        before = self._all()
+        result = super()._around(name, real, arguments)
+        assert self._all() == before, f"{name} leaves something"
+        self.looked_at.add(name)
+        return result
+
+    def _all(self) -> dict[str, tuple[int, int, int, bytes | None]]:
+        found = {}
+        for path in self._exports.rglob("*"):
+            status = path.stat()
+            content = None if path.is_dir() else path.read_bytes()
+            found[str(path)] = (status.st_ino, status.st_nlink, status.st_mtime_ns, content)
+        return found
 
 
 def fresh(undisturbed: Undisturbed, memory_disk: Path) -> Bench:

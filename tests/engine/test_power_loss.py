@@ -439,8 +439,9 @@ def test_the_model_knows_every_call_of_the_disk(tmp_path: Path) -> None:
     assert calls == HARMLESS | CHANGING
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Disk, "truncate", lambda *_: None, raising=False)
+        disk: Any = PowerDisk(tmp_path, [])
         with pytest.raises(AssertionError, match="truncate"):
-            PowerDisk(tmp_path, []).truncate(str(tmp_path / "file"))
+            disk.truncate(str(tmp_path / "file"))
 
 
 # ---- the same with one promise broken at a time -------------------------------------------------------------------

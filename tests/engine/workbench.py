@@ -181,10 +181,15 @@ def visible(exports: Path) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
     for directory, names, files in os.walk(exports):
         names[:] = [name for name in names if name != ".exports"]
-        here = Path(directory).relative_to(exports)
-        found |= {str(here / name): None for name in names}
-        found |= {str(here / name): (Path(directory) / name).read_bytes() for name in files}
+        below = f"{directory}/"[len(str(exports)) + 1 :]
+        found |= dict.fromkeys(map(below.__add__, names))
+        found |= {below + name: _content(f"{directory}/{name}") for name in files}
     return found
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a reader looks a thousand times a second
+        return file.read()
 
 
 def moments(exports: Path) -> set[int]:

@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 import pytest
 
 from service.errors import Trouble
-from tests.engine.faulty import FaultyDisk, Killed, SharingDisk, WatchedDisk, killed_at
+from tests.engine.deaths import Death, LivingDisk
+from tests.engine.faulty import FaultyDisk, Killed, SharingDisk, WatchedDisk
 from tests.engine.schedules import Rivalry
 from tests.engine.test_every_fault import (
     FAULTS,
@@ -29,6 +30,7 @@ from tests.engine.test_every_fault import (
 from tests.engine.test_faults_of_records import OPERATIONS, asked_once, calls_of
 from tests.engine.test_power_loss import Proof, drawn
 from tests.engine.test_space import SmallDisk
+from tests.engine.threadless import without_threads
 from tests.engine.workbench import (
     Bench,
     Undisturbed,
@@ -127,34 +129,54 @@ class Faults:
 
 
 class Pairs:
-    """A process that is killed at any call, and the next one at any call."""
+    """A process that is killed at any call or in the midst of it, and the next one, too.
+
+    A case stands for all pairs that leave the same, because nothing was changed between their deaths.
+    """
 
     says = "pairs of kills"
     share = 3
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
-        self._first = len(arena.undisturbed.calls)
-        self._second = max(map(self._calls_after, range(0, self._first, self._first // 16)))
-        self.total: int | None = self._first * self._second
+        alone = LivingDisk()
+        with without_threads():
+            fresh(arena.undisturbed, arena.home).run(start(small_project()), alone)
+        self._firsts = alone.deaths()
+        self._known: dict[Death, dict[Death, int]] = {}
 
-    def _calls_after(self, death: int) -> int:
-        """How many calls it takes to go on from there: more than an undisturbed export has, or less."""
-        bench = fresh(self._arena.undisturbed, self._arena.home)
-        with contextlib.suppress(Killed):
-            bench.run(start(small_project()), killed_at(death))
-        disk = FaultyDisk()
-        bench.run(start(small_project()), disk)
-        return len(disk.calls)
+    @property
+    def total(self) -> int | None:
+        """Of pairs."""
+        return sum(stand_for * sum(self._seconds(first).values()) for first, stand_for in self._firsts.items())
+
+    def _seconds(self, first: Death) -> dict[Death, int]:
+        """How the next process may die: it has more to do than an undisturbed export, or less."""
+        if first not in self._known:
+            bench = fresh(self._arena.undisturbed, self._arena.home)
+            living = LivingDisk()
+            with without_threads():
+                with contextlib.suppress(Killed):
+                    bench.run(start(small_project()), first.disk())
+                bench.run(start(small_project()), living)
+            self._known[first] = living.deaths()
+        return self._known[first]
 
     def cases(self, seed: int) -> Iterator[str]:
-        pairs = range(self._first * self._second)
-        for number in random.Random(seed).sample(pairs, len(pairs)):
-            yield "{}, {}".format(*divmod(number, self._second))
+        pairs = [(first, second) for first in self._firsts for second in self._seconds(first)]
+        random.Random(seed).shuffle(pairs)
+        yield from (f"{first}, {second}" for first, second in pairs)
 
     def look(self, case: str) -> Looked:
-        first, second = map(int, case.split(", "))
-        return _looked(lambda: killed_twice(first, second, self._arena.undisturbed, self._arena.home))
+        first, second = map(Death.named, case.split(", "))
+        with without_threads():
+            looked = _looked(lambda: killed_twice(first, second, self._arena.undisturbed, self._arena.home))
+        return looked._replace(states=self.stands_for(case))
+
+    def stands_for(self, case: str) -> int:
+        """How many pairs leave the same."""
+        first, second = map(Death.named, case.split(", "))
+        return self._firsts[first] * self._seconds(first)[second]
 
 
 class Space:

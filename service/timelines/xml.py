@@ -1,0 +1,42 @@
+"""XML line by line, so that a timeline of any length costs no memory. Pure."""
+
+from xml.sax.saxutils import escape, quoteattr
+
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+Value = str | int | None
+
+
+class Xml:
+    """Lines of one document; it knows which elements are open."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+
+    def open(self, name: str, /, **attributes: Value) -> str:
+        """An element with others in it. An attribute that is None is left out; `in_` is written `in`."""
+        line = f"{self._margin}<{name}{_attributes(attributes)}>\n"
+        self._open.append(name)
+        return line
+
+    def close(self) -> str:
+        """The end of the element that was opened last."""
+        name = self._open.pop()
+        return f"{self._margin}</{name}>\n"
+
+    def empty(self, name: str, /, **attributes: Value) -> str:
+        return f"{self._margin}<{name}{_attributes(attributes)}/>\n"
+
+    def leaf(self, name: str, text: str | int, /, **attributes: Value) -> str:
+        """An element with text in it."""
+        return f"{self._margin}<{name}{_attributes(attributes)}>{escape(str(text))}</{name}>\n"
+
+    @property
+    def _margin(self) -> str:
+        return " " * len(self._open)
+
+
+def _attributes(attributes: dict[str, Value]) -> str:
+    return "".join(
+        f" {name.rstrip('_')}={quoteattr(str(value))}" for name, value in attributes.items() if value is not None
+    )
