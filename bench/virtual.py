@@ -15,7 +15,7 @@ import anyio
 
 from cli import main as cli
 from contracts import ExportCompleted
-from gateway.published import Published
+from gateway.published import Published, Which
 from gateway.states import Head, Snapshot, heard
 from service.storage.local import LocalStorage
 from service.streaming_zip import ZipPlan
@@ -26,7 +26,7 @@ def laid_out(storage: LocalStorage, body: str) -> ZipPlan:
     event = ExportCompleted.model_validate_json(body)
     head = Head(event.export_id, event.project_id, None, None, None, None)
     shown = Snapshot(head, heard(event, body.encode()), b"")
-    return anyio.run(Published(storage).archive, shown).plan
+    return anyio.run(Published(storage).archive, shown, Which.ASKED_FOR).plan
 
 
 def part(storage: LocalStorage, planned: ZipPlan, start: int, stop: int) -> bytes:

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from service.packing import OTIOZ_CONTENT
+from service.contents import OTIOZ_CONTENT
 
 MAX_CONTENT_BYTES = 1024**3
 

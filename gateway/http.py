@@ -18,8 +18,8 @@ from gateway.guard import Guard
 from gateway.limits import Limits
 from gateway.metrics import CONTENT_TYPE
 from gateway.parts import Parts
-from gateway.published import Which
 from gateway.problems import MEDIA_TYPE, install
+from gateway.published import Which
 from gateway.reading import EXPORTS_AT_MOST, Reading
 from gateway.streams import events
 from gateway.thumbnails import Thumbnails

@@ -12,13 +12,17 @@ INDEX_TABLE = "index.csv"
 METADATA = "metadata.json"
 CHAPTERS = "chapters.txt"
 
-TIMELINES: dict[Timeline, str] = {
+TIMELINE_NAMES: dict[Timeline, str] = {
     Timeline.OTIO: "timeline.otio",
     Timeline.FCPXML: "timeline.fcpxml",
     Timeline.PREMIERE: "timeline_premiere.xml",
     Timeline.MLT: "timeline.mlt",
 }
-CAPTIONS: dict[Caption, str] = {Caption.SRT: "captions.srt", Caption.VTT: "captions.vtt"}
+CAPTION_NAMES: dict[Caption, str] = {Caption.SRT: "captions.srt", Caption.VTT: "captions.vtt"}
+
+OTIOZ_CONTENT = "content.otio"
+OTIOZ_MEDIA = "media"
+"""All media of a bundle lie in one directory; their names differ in their last word, if not before."""
 
 ARCHIVE_ENDINGS: dict[Layout, str] = {Layout.FOLDER: ".zip", Layout.CHANGES: "_changes.zip", Layout.OTIOZ: ".otioz"}
 """What follows the folder's name in that of its archive."""
@@ -32,8 +36,8 @@ def text_names(options: ExportOptions) -> tuple[str, ...]:
     >>> text_names(ExportOptions(timelines=(), captions=(Caption.SRT,)))
     ('script.txt', 'captions.srt', 'chapters.txt', 'index.html', 'index.csv', 'metadata.json')
     """
-    timelines = [name for timeline, name in TIMELINES.items() if timeline in options.timelines]
-    captions = [name for caption, name in CAPTIONS.items() if caption in options.captions]
+    timelines = [name for timeline, name in TIMELINE_NAMES.items() if timeline in options.timelines]
+    captions = [name for caption, name in CAPTION_NAMES.items() if caption in options.captions]
     chapters = [CHAPTERS] if timelines or captions else []
     return (SCRIPT, *timelines, *captions, *chapters, INDEX_PAGE, INDEX_TABLE, METADATA)
 
@@ -67,3 +71,12 @@ def _why_not(draft: Draft, media: Collection[str]) -> str | None:
     shown = ", ".join(vanished[:_NAMED_AT_MOST])
     more = f" and {len(vanished) - _NAMED_AT_MOST:,} more" if len(vanished) > _NAMED_AT_MOST else ""
     return f"{everything}: there is no {shown}{more} any longer"
+
+
+def otioz_place(name: str) -> str:
+    """Where a media file of the folder is in a bundle.
+
+    >>> otioz_place("audio/001_introduction_audio.wav")
+    'media/001_introduction_audio.wav'
+    """
+    return f"{OTIOZ_MEDIA}/{name.rpartition('/')[2]}"

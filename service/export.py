@@ -16,7 +16,7 @@ from anyio import to_thread
 
 from contracts import ErrorCode, ExportCancelled, ExportStart, Layout, Project, Stage, State
 from service.attempt import Attempt, Lost, begin, percent_floor
-from service.contents import MANIFEST
+from service.contents import MANIFEST, OTIOZ_CONTENT
 from service.copying import copy_all, is_fault
 from service.earlier import earlier_export
 from service.errors import Interrupted, Trouble, Verdict
@@ -26,7 +26,7 @@ from service.manifest import write_manifest
 from service.model import Draft, Fact, Found, Plan, Unreadable
 from service.naming import folder_name
 from service.outcome import completed, failed
-from service.packing import OTIOZ_CONTENT, archive_bytes_about, lay_out, otioz_place, packed_copies, tree_of
+from service.packing import archive_bytes_about, lay_out, packed_copies, tree_of
 from service.plan import plan_export
 from service.progress import Halt, Meter, Report, Stop
 from service.room import insist_on_room
@@ -35,7 +35,7 @@ from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan
 from service.survey import insist_on_one, look_again, survey
-from service.texts import otioz_content, texts_of
+from service.texts import content_of_otioz, texts_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -278,7 +278,7 @@ class _Work:
 
     def _pack(self, plan: Plan, files: Mapping[str, Written]) -> ZipPlan:
         if plan.layout is Layout.OTIOZ:
-            content = self.attempt.write_beside(OTIOZ_CONTENT, otioz_content(plan, otioz_place))
+            content = self.attempt.write_beside(OTIOZ_CONTENT, content_of_otioz(plan))
             files = {**files, OTIOZ_CONTENT: content}
         archive = lay_out(plan, tree_of(plan, files), self._body)
         self.meter.expect_archive(archive.size_bytes)

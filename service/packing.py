@@ -7,17 +7,14 @@ from datetime import datetime
 from isal.isal_zlib import crc32
 
 from contracts import Layout
-from service.contents import MANIFEST
+from service.contents import MANIFEST, OTIOZ_CONTENT, OTIOZ_MEDIA, otioz_place
 from service.manifest import write_manifest
 from service.model import FOLDERS, Copy, Earlier, Plan
 from service.segments import Extent, Version, Written
 from service.streaming_zip import Entry, ZipPlan, plan_zip
-from service.texts import otioz_content, sizes_of_texts, texts_bytes_about
+from service.texts import content_of_otioz, sizes_of_texts, texts_bytes_about
 
-OTIOZ_CONTENT = "content.otio"
 _OTIOZ_VERSION = b"1.0.0"
-_OTIOZ_MEDIA = "media"
-"""All media of a bundle lie in one directory; their names differ in their last word, if not before."""
 
 _ENTRY_BYTES = 300
 """About what an entry takes beside its body, in both of its places."""
@@ -76,19 +73,10 @@ def _lay_out_otioz(tree: Tree, body: Body) -> ZipPlan:
 def _otioz_entries(tree: Tree, body: Body) -> Iterator[Entry]:
     yield _entry(OTIOZ_CONTENT, OTIOZ_CONTENT, tree, body)
     yield Entry("version.txt", _OTIOZ_VERSION, crc32(_OTIOZ_VERSION))
-    yield Entry(f"{_OTIOZ_MEDIA}/")
+    yield Entry(f"{OTIOZ_MEDIA}/")
     for name in names_in_order((), tree.media):
         if name in tree.files:
             yield _entry(otioz_place(name), name, tree, body)
-
-
-def otioz_place(name: str) -> str:
-    """Where a media file of the folder is in a bundle.
-
-    >>> otioz_place("audio/001_introduction_audio.wav")
-    'media/001_introduction_audio.wav'
-    """
-    return f"{_OTIOZ_MEDIA}/{name.rpartition('/')[2]}"
 
 
 def _entry(place: str, name: str, tree: Tree, body: Body) -> Entry:
@@ -157,7 +145,7 @@ def archive_size_bytes(plan: Plan) -> int:
     manifest = Written(sum(map(len, write_manifest(plan, media, texts))), 0)
     files = {**media, **texts, MANIFEST: manifest}
     if plan.layout is Layout.OTIOZ:
-        files[OTIOZ_CONTENT] = Written(sum(map(len, otioz_content(plan, otioz_place))), 0)
+        files[OTIOZ_CONTENT] = Written(sum(map(len, content_of_otioz(plan))), 0)
 
     def nowhere(name: str) -> Extent:
         size = files[name].size_bytes

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import assert_never
 
 from contracts import CompletedAsset, ErrorCode, Kind, Project, Reason
+from service.conformity import conformity
 from service.contents import layout_of
 from service.errors import Verdict
 from service.media import Container, Media, Sound
@@ -32,7 +33,7 @@ def settle(draft: Draft, facts: Facts) -> Plan:
     omissions = sorted([*draft.omissions, *settling.omissions], key=lambda left_out: _story_order(left_out.spot))
     copies = tuple(sorted(settling.copies, key=lambda copy: _story_order(copy.spot)))
     layout, not_as_asked = layout_of(draft, {copy.name for copy in copies})
-    warnings = (*settling.warnings, *([not_as_asked] if not_as_asked else []))
+    warnings = (*settling.warnings, *conformity(draft.project, copies), *([not_as_asked] if not_as_asked else []))
     return Plan(draft, copies, tuple(omissions), warnings, layout)
 
 

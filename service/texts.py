@@ -1,18 +1,19 @@
 """Every text of an export but its manifest, in pieces: none is ever held whole. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from contracts import Caption
 from service.captions import write_srt, write_vtt
 from service.chapters import write_chapters
-from service.contents import CAPTIONS, CHAPTERS, INDEX_PAGE, INDEX_TABLE, METADATA, SCRIPT, TIMELINES, text_names
+from service.contents import CAPTION_NAMES, CHAPTERS, INDEX_PAGE, INDEX_TABLE, METADATA, SCRIPT, text_names
 from service.cut import Cut, make_cut
 from service.index_page import write_index_page
 from service.index_table import write_index_table
 from service.metadata import write_metadata
 from service.model import Plan
 from service.script import write_script
-from service.timelines import WRITERS, where_of, write_otio
+from service.timelines import TIMELINES, otioz_content, write_timeline
 
 _PIECE_CHARACTERS = 64 * 1024
 _BYTES_A_SENTENCE = 12 * 1024
@@ -21,25 +22,22 @@ _BYTES_A_SENTENCE = 12 * 1024
 Write = Callable[[Plan, Cut], Iterator[str]]
 
 _WRITERS: dict[str, Write] = {
-    SCRIPT: write_script,
-    CAPTIONS[Caption.SRT]: write_srt,
-    CAPTIONS[Caption.VTT]: write_vtt,
+    SCRIPT: lambda plan, cut: iter([write_script(plan, cut)]),
+    CAPTION_NAMES[Caption.SRT]: write_srt,
+    CAPTION_NAMES[Caption.VTT]: write_vtt,
     CHAPTERS: write_chapters,
     INDEX_PAGE: write_index_page,
     INDEX_TABLE: write_index_table,
     METADATA: write_metadata,
+    **{file.name: partial(write_timeline, timeline) for timeline, file in TIMELINES.items()},
 }
 
 
 def texts_of(plan: Plan) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Each text's name and pieces, in the order of `text_names`."""
     cut = make_cut(plan)
-    timelines = {TIMELINES[timeline]: write for timeline, write in WRITERS.items()}
-    where = where_of(plan)
     for name in text_names(plan.draft.options):
-        write = timelines.get(name)
-        lines = _WRITERS[name](plan, cut) if write is None else write(plan, cut, where)
-        yield name, _joined(lines)
+        yield name, _joined(_WRITERS[name](plan, cut))
 
 
 def sizes_of_texts(plan: Plan) -> dict[str, int]:
@@ -52,9 +50,9 @@ def texts_bytes_about(plan: Plan) -> int:
     return _BYTES_A_SENTENCE * max(plan.draft.first_numbers[-1], 1)
 
 
-def otioz_content(plan: Plan, place: Callable[[str], str]) -> Iterator[bytes]:
-    """The timeline within a bundle; `place` says where in it a file of the folder is."""
-    return _joined(write_otio(plan, make_cut(plan), lambda copy: place(copy.name)))
+def content_of_otioz(plan: Plan) -> Iterator[bytes]:
+    """The timeline within a bundle, whose media lie flat in `media/`."""
+    return _joined(otioz_content(plan, make_cut(plan)))
 
 
 def _joined(lines: Iterable[str]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from contracts.messages import Timeline
+from service.contents import TIMELINE_NAMES
 from service.cut import Cut
 from service.model import Plan
 from service.timelines.fcpxml import write_fcpxml
@@ -23,14 +24,14 @@ class TimelineFile(NamedTuple):
 
 
 TIMELINES: dict[Timeline, TimelineFile] = {
-    Timeline.OTIO: TimelineFile("timeline.otio", write_otio),
-    Timeline.FCPXML: TimelineFile("timeline.fcpxml", write_fcpxml),
-    Timeline.PREMIERE: TimelineFile("timeline_premiere.xml", write_premiere),
-    Timeline.MLT: TimelineFile("timeline.mlt", write_mlt),
+    Timeline.OTIO: TimelineFile(TIMELINE_NAMES[Timeline.OTIO], write_otio),
+    Timeline.FCPXML: TimelineFile(TIMELINE_NAMES[Timeline.FCPXML], write_fcpxml),
+    Timeline.PREMIERE: TimelineFile(TIMELINE_NAMES[Timeline.PREMIERE], write_premiere),
+    Timeline.MLT: TimelineFile(TIMELINE_NAMES[Timeline.MLT], write_mlt),
 }
 
 
-def write_timeline(plan: Plan, cut: Cut, timeline: Timeline) -> Iterator[str]:
+def write_timeline(timeline: Timeline, plan: Plan, cut: Cut) -> Iterator[str]:
     """The file in pieces that end in `\\n`; the same plan gives the same bytes."""
     return TIMELINES[timeline].write(plan, cut, where_of(plan, timeline))
 

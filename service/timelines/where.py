@@ -9,6 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from contracts.messages import Timeline
+from service.contents import otioz_place
 from service.model import Copy, Plan
 
 Where = Callable[[Copy], str]
@@ -34,7 +35,7 @@ def where_of(plan: Plan, timeline: Timeline) -> Where:
 
 def in_bundle(copy: Copy) -> str:
     """Its place in an `.otioz`."""
-    return f"media/{copy.name.rpartition('/')[2]}"
+    return otioz_place(copy.name)
 
 
 def file_url(path: str) -> str:

@@ -21,6 +21,7 @@ from contracts import (
     Sentence,
     Slice,
 )
+from service.conformity import conformity
 from service.model import Draft, Fact, Found, Missing, Plan, Unreadable
 from service.plan import plan_export
 from service.references import Source
@@ -86,6 +87,12 @@ def plan(told: Project, facts: Mapping[str, Fact] | None = None, **options: Any)
 
 def names(planned: Plan) -> list[str]:
     return [copy.name for copy in planned.copies]
+
+
+def warnings(planned: Plan) -> tuple[str, ...]:
+    """But for what a creator would discover in an editor: these files say nothing of themselves."""
+    known = conformity(planned.draft.project, planned.copies)
+    return tuple(warning for warning in planned.warnings if warning not in known)
 
 
 def left_out(planned: Plan) -> list[tuple[int, str, str]]:

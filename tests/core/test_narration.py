@@ -26,6 +26,7 @@ from tests.core.projects import (
     plan,
     project,
     section,
+    warnings,
 )
 
 few = settings(max_examples=20)
@@ -203,12 +204,12 @@ def test_times_that_do_not_run_forward_in_the_narration_leave_it_whole(times_ms:
     whole = planned(*told(*times_ms))
     assert names(whole) == ["audio/001_intro_section_audio.wav"]
     assert left_out(whole) == [(seq, "audio", "in_section_audio") for seq in range(1, len(times_ms) + 1)]
-    (warning,) = whole.warnings
+    (warning,) = warnings(whole)
     assert "does not fit between its neighbours in 5000 ms of narration" in warning
 
 
 def test_the_sentence_that_begins_after_the_narration_is_the_one_that_is_named() -> None:
-    (warning,) = planned(*told((0, 1000), (1000, 2000), (5001, 5002))).warnings
+    (warning,) = warnings(planned(*told((0, 1000), (1000, 2000), (5001, 5002))))
     assert "the part from 5001 to 5002 ms does not fit" in warning
 
 

@@ -45,6 +45,7 @@ from tests.core.projects import (
     plan,
     project,
     section,
+    warnings,
 )
 
 few = settings(max_examples=20)
@@ -405,7 +406,7 @@ def test_a_narration_that_cannot_be_cut_is_whole_with_a_warning() -> None:
     planned = plan(told, {"n.MP3": found("n.MP3", wav="not PCM (format 0x0055)")})
     assert names(planned) == ["audio/002_b_section_audio.mp3"]
     assert left_out(planned) == [(2, "audio", "in_section_audio")]
-    assert planned.warnings == (
+    assert warnings(planned) == (
         'section 2 "b": its narration could not be cut into sentences: not PCM (format 0x0055)',
     )
 
@@ -484,7 +485,7 @@ def test_sentences_inside_an_exported_narration_are_exported() -> None:
 def test_a_size_beside_a_slice_is_that_of_the_whole_file() -> None:
     parts = [Sentence(audio=part(0, 1000, size_bytes=10_044)), Sentence(audio=part(1000, 2000, size_bytes=9))]
     planned = plan(project(section(*parts, audio=completed("n.wav", size_bytes=8))))
-    assert planned.warnings == (
+    assert warnings(planned) == (
         "narration of section 1: the project says 8 bytes, the file has 10044",
         "audio of sentence 2: the project says 9 bytes, the file has 10044",
     )
@@ -514,5 +515,5 @@ def test_a_draft_carries_the_command_s_own_time_and_id() -> None:
 def test_a_section_that_is_asked_for_and_does_not_exist_is_named() -> None:
     told = project(section(Sentence(image=completed("1.png")), id="a"))
     planned = plan(told, include=Include(sections=("a", "b\u202e")))
-    assert planned.warnings == ('options.include.sections: the project has no section "b"',)
+    assert warnings(planned) == ('options.include.sections: the project has no section "b"',)
     assert len(planned.copies) == 1
