@@ -1,26 +1,23 @@
-"""Whether the media root and the exports root are there, and the file system does what exports rely on."""
+"""Whether the media root and the exports root are there, and are what they should be."""
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-from rich.filesize import decimal
 
 from cli.errors import UsageError
 from cli.findings import Finding, State, note, ok, problem
+from cli.probes import probed
 from cli.roots import Roots
 from service.errors import Trouble
 from service.ledger import RECORDS, Ledger
-from service.references import EXPORTS, MEDIA, Source
+from service.references import MEDIA, Source
 from service.segments import Extent
 from service.storage.local import LocalStorage
 from service.storage.port import SourceFault
 
-LITTLE_SPACE_BYTES = 1024**3
 _LOOKS_AT_MOST = 1000
 _MEDIA, _EXPORTS = "media root", "exports root"
-_FILE_SYSTEM = "put the exports root on a local file system, or on a network one with hard links and locks (NFS 4)"
 
 
 def look_at_roots(roots: Roots, *, is_new: bool) -> list[Finding]:
@@ -131,87 +128,4 @@ def _looked_at(exports: Path, storage: LocalStorage, *, is_new: bool) -> Iterato
         yield problem(_EXPORTS, f"{exports}: {trouble.detail}", mend)
         return
     yield ok(_EXPORTS, f"{exports} is the store {store[:8]}" + (", made just now" if is_new and not was_there else ""))
-    yield from _probed(storage, may_write)
-
-
-# ---- what exports rely on
-
-
-def _probed(storage: LocalStorage, may_write: str) -> Iterator[Finding]:
-    """Tries each on the real mount, in a place of its own that is removed again; the first that fails is the last."""
-    place = f"{RECORDS}/_probe-{secrets.token_hex(8)}"
-    probes: tuple[tuple[str, Callable[[], bool | Finding], str], ...] = (
-        ("writes durably", lambda: _writes(storage, place), may_write),
-        ("first name wins", lambda: not storage.create(f"{place}/one", b"second"), _FILE_SYSTEM),
-        ("moves folders", lambda: _moves(storage, place), _FILE_SYSTEM),
-        ("locks", lambda: _locks(storage, place), _FILE_SYSTEM),
-        ("shares blocks", lambda: _shares(storage, place), ""),
-        ("room", lambda: _room(storage), "make room"),
-    )
-    try:
-        for name, probe, mend in probes:
-            finding = _tried(f"{_EXPORTS}: {name}", probe, mend)
-            yield finding
-            if finding.state is State.PROBLEM:
-                return
-    finally:
-        _remove(storage, place)
-
-
-def _tried(subject: str, probe: Callable[[], bool | Finding], mend: str) -> Finding:
-    try:
-        result = probe()
-    except Trouble as trouble:
-        return problem(subject, trouble.detail, mend)
-    if isinstance(result, Finding):
-        return result._replace(subject=subject)
-    return ok(subject, "yes") if result else problem(subject, "no", mend)
-
-
-def _remove(storage: LocalStorage, place: str) -> None:
-    try:
-        storage.remove(place)
-    except Trouble:
-        return  # what kept the probe from working keeps it from being removed
-
-
-def _writes(storage: LocalStorage, place: str) -> bool:
-    storage.make_directories(place)
-    return storage.create(f"{place}/one", b"first") and storage.get(f"{place}/one") == b"first"
-
-
-def _moves(storage: LocalStorage, place: str) -> bool:
-    storage.make_directories(f"{place}/folder")
-    storage.create(f"{place}/folder/file", b"content")
-    return storage.rename(f"{place}/folder", f"{place}/final") and storage.get(f"{place}/final/file") == b"content"
-
-
-def _locks(storage: LocalStorage, place: str) -> bool | Finding:
-    first = storage.hold(f"{place}/lock")
-    second = storage.hold(f"{place}/lock")
-    has_locks = storage.names(place).count("lock.held") == 0
-    for hold in (first, second):
-        if hold is not None:
-            hold.release()
-    if first is not None and second is None and not has_locks:
-        return note("", "the file system has none: after a worker is killed, its export waits a minute", _FILE_SYSTEM)
-    return first is not None and second is None
-
-
-def _shares(storage: LocalStorage, place: str) -> Finding:
-    """No problem either way: it tells what an export will cost."""
-    version = storage.version(f"{place}/one")
-    if version is None:
-        return note("", "not tried: the file was gone")
-    one = Extent(EXPORTS, f"{place}/one", 0, version.size_bytes, version)
-    if storage.shares_blocks_with(one, f"{place}/trial"):
-        return ok("", "yes: a ZIP takes next to no room")
-    return ok("", "no: a ZIP that is written takes the room of the folder again")
-
-
-def _room(storage: LocalStorage) -> Finding:
-    free = storage.free_bytes()
-    detail = f"{decimal(free)} free"
-    if free == 0:
-        return problem("", detail, "make room")
-    return note("", detail, "make room soon") if free < LITTLE_SPACE_BYTES else ok("", detail)
+    yield from probed(storage, _EXPORTS, may_write)

@@ -252,7 +252,7 @@ def _add_reason(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", type=_text(_MAX_REASON_CHARACTERS), default="", metavar="TEXT", help="is kept")
 
 
-def _add_broker(parser: argparse.ArgumentParser) -> None:
+def _add_broker(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--broker", metavar="URL", help="in place of EXPORT_BROKER_URL, which no process list shows")
 
 
@@ -287,7 +287,9 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, metavar="DIR", help="the exports root (EXPORT_EXPORTS_ROOT)")
     parser.add_argument("--init", action="store_true", help="make the exports root, unless it is one")
     _add_json(parser)
-    _add_broker(parser)
+    broker = parser.add_mutually_exclusive_group()
+    broker.add_argument("--no-broker", action="store_true", help="look at the directories only")
+    _add_broker(broker)
     parser.set_defaults(command=_late("cli.check:check"))
 
 

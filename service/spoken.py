@@ -14,6 +14,7 @@ from service.cue_text import cues_of
 from service.cut import Cut, Track
 from service.graphemes import columns
 from service.model import Plan
+from service.timecodes import milliseconds
 
 READABLE_MS = 833
 """No cue is shorter if its narration is long enough for all of its cues: the 20 frames at 24 of streaming services."""
@@ -49,14 +50,6 @@ def spoken(plan: Plan, cut: Cut) -> Iterator[Cue]:
         if slot.in_section is not None and clip.start <= slot.start < stop:
             sentence = plan.draft.project.sections[slot.section].sentences[slot.in_section]
             yield from _cues(slot.seq, sentence, milliseconds(cut, slot.start), milliseconds(cut, stop))
-
-
-def milliseconds(cut: Cut, frame: int) -> int:
-    """The first whole millisecond in which the frame is shown.
-
-    Rounded up, so that an editor lands on this very frame whether it rounds to the nearest or cuts the rest off.
-    """
-    return -(-1000 * frame * cut.rate.denominator // cut.rate.numerator)
 
 
 def _cues(seq: int, sentence: Sentence, start_ms: int, stop_ms: int) -> Iterator[Cue]:

@@ -16,6 +16,14 @@ def timecode(cut: Cut, frame: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frames:0{max(digits, 2)}}"
 
 
+def milliseconds(cut: Cut, frame: int) -> int:
+    """The first whole millisecond in which the frame is shown.
+
+    Rounded up, so that an editor lands on this very frame whether it rounds to the nearest or cuts the rest off.
+    """
+    return -(-1000 * frame * cut.rate.denominator // cut.rate.numerator)
+
+
 def clock(seconds: int) -> str:
     """`MM:SS`, and `H:MM:SS` from an hour on.
 

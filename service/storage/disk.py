@@ -130,6 +130,11 @@ class Disk:
         figures = os.statvfs(path)
         return figures.f_bavail * figures.f_frsize
 
+    def free_files(self, path: str) -> int | None:
+        """Inodes; nothing where the file system does not count them, as btrfs."""
+        figures = os.statvfs(path)
+        return figures.f_favail if figures.f_files else None
+
 
 def _libc_syscall(*arguments: object) -> int:
     result: int = _LIBC.syscall(*arguments)

@@ -257,6 +257,11 @@ class LocalStorage(Roots):
         with _AsTrouble(EXPORTS):
             return self._disk.free_bytes(self._exports)
 
+    def free_files(self) -> int | None:
+        """How many more files the exports root can have; nothing where there is no such number."""
+        with _AsTrouble(EXPORTS):
+            return self._disk.free_files(self._exports)
+
     def shares_blocks_with(self, extent: Extent, key: str) -> bool:
         path = self._path(key)
         with _AsTrouble(key):

@@ -14,7 +14,7 @@ from service.cut import Chapter, Clip, Cut, Slot, Track
 from service.media import Sound
 from service.model import Copy, Plan
 from service.timelines.where import Where
-from service.timelines.wording import file_name, marker_of, own_rate, shown, start_frame, text_of, title_of
+from service.timelines.wording import file_name, marker_of, own_rate, shown, text_of, title_of
 from service.timelines.xml import DECLARATION, Value, Xml
 
 VERSION = "1.10"
@@ -46,7 +46,7 @@ class _Fcpxml:
     def __init__(self, plan: Plan, cut: Cut, where: Where) -> None:
         self.plan, self.cut, self.where = plan, cut, where
         self.xml = Xml()
-        self.clock = round(_CLOCK_SECONDS * cut.rate)
+        self.clock = int(_CLOCK_SECONDS * cut.rate)
         """In whole frames: at 23.976 an hour is none."""
         self.files = {clip.copy.name: clip.copy for clip in cut.clips}
         self.ids = {name: f"a{number}" for number, name in enumerate(self.files, 1)}
@@ -101,7 +101,7 @@ class _Fcpxml:
             "asset",
             id=self.ids[copy.name],
             name=file_name(copy),
-            start=self.time(0 if is_still else start_frame(copy, self.cut)),
+            start=seconds(_start(copy)),
             duration=_length(copy),
             hasVideo=None if is_sound else 1,
             format=None if key is None else self.formats[key],
@@ -152,7 +152,7 @@ class _Fcpxml:
             lane=lane,
             offset=self.time(self.clock),
             name=file_name(clip.copy),
-            start=self.time(start_frame(clip.copy, self.cut) + clip.offset),
+            start=seconds(_start(clip.copy) + clip.offset / self.cut.rate),
             duration=self.time(clip.frames),
             audioRole=audioRole,
             videoRole=videoRole,
@@ -182,6 +182,11 @@ def _sounds(sound: Sound) -> dict[str, Value]:
 
 def _clip_sound_role(film: Clip) -> str | None:
     return None if film.copy.media.sound is None else "effects.Clip sound"
+
+
+def _start(copy: Copy) -> Fraction:
+    """On the file's own clock, and not in the timeline's frames: that of a film at another rate has others."""
+    return copy.media.start or Fraction(0)
 
 
 def _length(copy: Copy) -> str | None:

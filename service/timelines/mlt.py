@@ -117,7 +117,8 @@ class _Mlt:
         for number, track in enumerate(tracks, 1):
             yield from self._transition("mix", number, always_active=1, sum=1)
             if track in _PICTURES:
-                yield from self._transition("qtblend", number, compositing=0, threads=0)
+                # What Shotcut has used for longest; its newer qtblend needs a display, and melt is to render without.
+                yield from self._transition("frei0r.cairoblend", number, disable=0)
         yield self.xml.close()
 
     def _transition(self, service: str, track: int, **properties: int) -> Iterator[str]:

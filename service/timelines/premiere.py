@@ -150,8 +150,7 @@ class _Xmeml:
 
     def _links(self, clip: Clip) -> Iterator[str]:
         """What belongs together is selected and moved together: a film and its sound, the two sides of a stereo one."""
-        places = self.places[clip.copy.name, clip.start]
-        for clip_id, medium, track, number in places if len(places) > 1 else ():
+        for clip_id, medium, track, number in self.places.get(_key(clip), ()):
             yield self.xml.open("link")
             yield self.xml.leaf("linkclipref", clip_id)
             yield self.xml.leaf("mediatype", medium)
@@ -242,19 +241,27 @@ def _channel_count(copy: Copy) -> int:
 
 _Place = tuple[str, str, int, int]
 """A clip's id, `video` or `audio`, and the numbers of its track and of itself on that, from 1."""
+_Key = tuple[str, int]
+"""A file, and when it begins."""
 
 
-def _places(pictures: Sequence[Sequence[Clip]], channels: Sequence[_Channel]) -> dict[tuple[str, int], list[_Place]]:
-    """Where each file lies at each time."""
-    found: dict[tuple[str, int], list[_Place]] = {}
+def _places(pictures: Sequence[Sequence[Clip]], channels: Sequence[_Channel]) -> dict[_Key, list[_Place]]:
+    """Where the clips lie that lie in several places: a film with its sound, the two sides of a stereo file."""
+    several = (c.clips for c in channels if c.of > 1 or c.clips[0].track is Track.CLIP_SOUND)
+    found: dict[_Key, list[_Place]] = {_key(clip): [] for clips in several for clip in clips}
     for track, clips in enumerate(pictures, 1):
         for number, clip in enumerate(clips, 1):
-            found.setdefault((clip.copy.name, clip.start), []).append((_clip_id(clip), "video", track, number))
+            if _key(clip) in found:
+                found[_key(clip)].append((_clip_id(clip), "video", track, number))
     for track, channel in enumerate(channels, 1):
         for number, clip in enumerate(channel.clips, 1):
-            place = (_clip_id(clip, channel), "audio", track, number)
-            found.setdefault((clip.copy.name, clip.start), []).append(place)
+            if _key(clip) in found:
+                found[_key(clip)].append((_clip_id(clip, channel), "audio", track, number))
     return found
+
+
+def _key(clip: Clip) -> _Key:
+    return clip.copy.name, clip.start
 
 
 def _clip_id(clip: Clip, channel: _Channel | None = None) -> str:

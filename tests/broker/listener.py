@@ -106,10 +106,13 @@ class Listener:
             message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT,
             dict(message.headers),
         )
+        await self._heard(event)
+        await message.ack()
+
+    async def _heard(self, event: Event) -> None:
         async with self._more:
             self.events.append(event)
             self._more.notify_all()
-        await message.ack()
 
     def of(self, export_id: str, *keys: str) -> list[Event]:
         """What was told of an export; only these keys, if any are given."""

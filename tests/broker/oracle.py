@@ -69,7 +69,7 @@ def judge_events(export_id: str, events: Sequence[Event]) -> list[str]:
     ours = [event for event in events if event.export_id == export_id]
     terminals = [event for event in ours if event.key in TERMINALS]
     progress = [event for event in ours if event.key == PROGRESS]
-    found = [wrong for event in ours for wrong in _envelope(export_id, event)]
+    found = [wrong for event in ours for wrong in judge_envelope(export_id, event)]
     if not terminals:
         return [*found, "no terminal event"]
     if len({(event.key, event.body) for event in terminals}) > 1:
@@ -77,7 +77,7 @@ def judge_events(export_id: str, events: Sequence[Event]) -> list[str]:
     return found + _progress(progress, terminals[0])
 
 
-def _envelope(export_id: str, event: Event) -> Iterator[str]:
+def judge_envelope(export_id: str, event: Event) -> Iterator[str]:
     """AMQP's properties and the CloudEvents headers, as contracts/README.md has them."""
     document = event.document
     parts = [export_id, event.key]
@@ -139,15 +139,20 @@ def judge_disk(
 ) -> list[str]:
     """What is wrong with what is visible beneath the exports root."""
     found = [f"visible before it is whole: {file}" for file in _visible(exports_root, "*.part")]
-    folders, strangers = _folders_of(export_id, exports_root)
+    by_export, strangers = folders_by_export(exports_root)
+    folders = by_export.get(export_id, [])
     found += strangers
     terminal = next((event for event in events if event.export_id == export_id and event.key in TERMINALS), None)
     if terminal is None or terminal.key != "export.completed":
         return found + [f"visible without being completed: {folder.name}" for folder in folders]
     if len(folders) != 1:
         return [*found, f"{len(folders)} folders hold this export: {[folder.name for folder in folders]}"]
-    [folder] = folders
-    return found + _folder(folder, message, media_root) + _as_told(folder, message, terminal.document)
+    return found + judge_folder(folders[0], message, media_root, terminal.document)
+
+
+def judge_folder(folder: Path, message: Document, media_root: Path, terminal: Document) -> list[str]:
+    """What is wrong with the folder of an export that was told to be completed, by its sources and by what was told."""
+    return _folder(folder, message, media_root) + _as_told(folder, message, terminal)
 
 
 def _visible(root: Path, pattern: str) -> list[Path]:
@@ -155,18 +160,19 @@ def _visible(root: Path, pattern: str) -> list[Path]:
     return [path for path in paths if not path.parts[0].startswith(".")]
 
 
-def _folders_of(export_id: str, root: Path) -> tuple[list[Path], list[str]]:
-    """The export's folders, and what is visible and belongs to nobody."""
-    ours: list[Path] = []
+def folders_by_export(root: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """The visible folders of each export, and what is visible and belongs to nobody."""
+    folders: dict[str, list[Path]] = {}
     strangers: list[str] = []
     for place in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
         if place.suffix == ".zip" and (root / place.stem).is_dir():
             continue
         if not re.fullmatch(r"export_.+", place.name) or not (place / "manifest.json").is_file():
             strangers.append(f"visible, and no whole export: {place.name}")
-        elif json.loads((place / "manifest.json").read_text())["export_id"] == export_id:
-            ours.append(place)
-    return ours, strangers
+        else:
+            export_id = json.loads((place / "manifest.json").read_text())["export_id"]
+            folders.setdefault(export_id, []).append(place)
+    return folders, strangers
 
 
 def _folder(folder: Path, message: Document, media_root: Path) -> list[str]:

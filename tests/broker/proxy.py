@@ -7,25 +7,41 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
+from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Protocol, Self
 
 CHUNK_BYTES = 64 * 1024
+READ_SECONDS = 0.002  # for what was sent to be read: a reset may overtake it
 # A close under this option discards what waits and sends RST: what a client sees when a machine is gone and back.
 _RST = struct.pack("ii", 1, 0)
+
+
+class Tap(Protocol):
+    """Looks at what passes."""
+
+    def __call__(self, wire: int, chunk: bytes, *, is_from_node: bool) -> int | None:
+        """After how many bytes of the chunk that connection is to be reset; nothing: it passes whole.
+
+        `wire` tells one connection from others.
+        """
 
 
 class Proxy:
     """Listens on a port of its own and passes everything on to `target_port`, both of 127.0.0.1."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, tap: Tap | None = None) -> None:
         self._target_port = target_port
+        self._tap = tap
+        self._wires = count()
         self._listener: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
         self._carriers: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._open.set()
         self._bytes_left: int | None = None
+        self.delay_seconds = 0.0
+        """For each piece of what passes, in either direction."""
         self.connections = 0
         """Made so far."""
 
@@ -51,10 +67,7 @@ class Proxy:
     def reset(self) -> None:
         """Every connection is gone, at once and on both sides; new ones are taken."""
         for end in list(self._ends):
-            raw = end.get_extra_info("socket")
-            with suppress(OSError):  # closed by its peer a moment ago
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
-            end.transport.abort()
+            _abort(end)
         self._ends.clear()
 
     def hole(self, is_black: bool) -> None:
@@ -83,28 +96,45 @@ class Proxy:
             writer.transport.abort()
             return
         self._ends.add(node_writer)
-        self._carry(reader, node_writer)
-        self._carry(node_reader, writer, is_from_node=True)
+        self._join(reader, writer, node_reader, node_writer)
 
-    def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_from_node: bool = False) -> None:
-        task = asyncio.create_task(self._pass_on(reader, writer, is_from_node))
+    def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node_reader: asyncio.StreamReader,
+              node_writer: asyncio.StreamWriter) -> None:  # fmt: skip
+        wire = next(self._wires)
+        self._carry(_Way(wire, reader, node_writer, writer, is_from_node=False))
+        self._carry(_Way(wire, node_reader, writer, node_writer, is_from_node=True))
+
+    def _carry(self, way: "_Way") -> None:
+        task = asyncio.create_task(self._pass_on(way))
         self._carriers.add(task)
         task.add_done_callback(self._carriers.discard)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_from_node: bool) -> None:
+    async def _pass_on(self, way: "_Way") -> None:
         with suppress(OSError):
-            while chunk := await self._read(reader):
-                writer.write(self._cut(chunk) if is_from_node else chunk)
-                await writer.drain()
-                if is_from_node and self._bytes_left == 0:
+            while chunk := await self._read(way.reader):
+                passes = None if self._tap is None else self._tap(way.wire, chunk, is_from_node=way.is_from_node)
+                way.writer.write(self._cut(chunk[:passes]) if way.is_from_node else chunk[:passes])
+                await way.writer.drain()
+                if passes is not None:
+                    await asyncio.sleep(READ_SECONDS)
+                    self._end(way)
+                if way.is_from_node and self._bytes_left == 0:
                     self._bytes_left = None
                     self.reset()
-        self._ends.discard(writer)
-        writer.close()
+        self._ends.discard(way.writer)
+        way.writer.close()
+
+    def _end(self, way: "_Way") -> None:
+        """Of that one connection, on both sides."""
+        for end in (way.writer, way.back):
+            self._ends.discard(end)
+            _abort(end)
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         await self._open.wait()
         chunk = await reader.read(CHUNK_BYTES)
+        if self.delay_seconds:
+            await asyncio.sleep(self.delay_seconds)
         await self._open.wait()  # it may have turned black while there was nothing to read
         return chunk
 
@@ -114,3 +144,21 @@ class Proxy:
         passed = chunk[: self._bytes_left]
         self._bytes_left -= len(passed)
         return passed
+
+
+class _Way(NamedTuple):
+    """One direction of a connection."""
+
+    wire: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    back: asyncio.StreamWriter
+    """The other direction's."""
+    is_from_node: bool
+
+
+def _abort(end: asyncio.StreamWriter) -> None:
+    raw = end.get_extra_info("socket")
+    with suppress(OSError):  # closed by its peer a moment ago
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+    end.transport.abort()

@@ -1,7 +1,13 @@
 """`check` and `setup-broker`: a deployment is made, and what is wrong with one is named with what mends it."""
 
+import asyncio
 import errno
+import os
+import re
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +15,11 @@ import pytest
 
 from contracts import topology
 from service.storage.disk import Disk
+from tests.broker.commands import send
+from tests.broker.node import PASSWORD, PrivateNode
 from tests.cli.command import Said, call
 from tests.cli.conftest import Desk
+from tests.cli.mounts import Mounts, mounts_of_one_test
 from tests.cli.rabbit import Rabbit
 from tests.engine.faulty import SharingDisk
 
@@ -27,6 +36,20 @@ def problems(said: Said) -> list[str]:
     return list(found)
 
 
+def looked_at(desk: Desk, *more: str) -> Said:
+    """The roots only."""
+    return call("check", "--no-broker", "--media", desk.media, "--to", desk.exports, "--json", *more)
+
+
+@pytest.fixture
+def mounts() -> Iterator[Mounts]:
+    with mounts_of_one_test() as mounts:
+        yield mounts
+
+
+PROBES = ("writes durably", "first name wins", "moves folders", "locks", "times", "clock", "shares blocks")
+
+
 async def checked(rabbit: Rabbit, desk: Desk, *more: str) -> Said:
     return await rabbit.told("check", "--media", desk.media, "--to", desk.exports, "--json", *more)
 
@@ -39,14 +62,15 @@ async def test_a_sound_deployment_has_no_problem(rabbit: Rabbit, desk: Desk) -> 
     assert problems(said) == []
     assert set(findings(said, "ok")) >= {
         *("broker", "media root", "exports root", "exchange export.events", "queue export.cancel"),
-        *(f"exports root: {probe}" for probe in ("writes durably", "first name wins", "moves folders", "locks")),
+        *(f"exports root: {probe}" for probe in PROBES),
+        *("clock", "broker: connection", "broker: takes messages"),
     }
 
 
 async def test_a_person_sees_one_line_for_each_finding(rabbit: Rabbit, desk: Desk) -> None:
     said = await rabbit.told("check", "--media", desk.media, "--to", desk.exports)
     assert said.code == 1
-    assert f"problem  exports root              {desk.exports} is not there" in said.out
+    assert re.search(rf"^problem  exports root +{desk.exports} is not there", said.out, re.MULTILINE)
     assert "export-service check --init" in said.out
 
 
@@ -103,7 +127,7 @@ async def test_a_link_does_not_hide_that_roots_overlap(rabbit: Rabbit, desk: Des
     [
         ("mkdir", errno.EACCES, "exports root: writes durably"),
         ("fsync", errno.EIO, "exports root: writes durably"),
-        ("link", errno.EPERM, "exports root: writes durably"),
+        ("link", errno.EPERM, "exports root: first name wins"),
         ("rename", errno.EIO, "exports root: moves folders"),
         ("lock", errno.EIO, "exports root: locks"),
     ],
@@ -117,7 +141,12 @@ async def test_a_file_system_that_cannot_do_something_is_found_out(
         raise OSError(fault, "it fails")
 
     monkeypatch.setattr(Disk, method, fail)
-    assert problems(await checked(rabbit, desk)) == [subject]
+    said = await checked(rabbit, desk)
+    assert problems(said) == [subject]
+    is_about_rights = subject.endswith("writes durably")
+    assert ("let this user" if is_about_rights else "hard links and locks") in findings(said, "problem")[subject][
+        "mend"
+    ]
 
 
 async def test_a_file_system_on_which_the_second_wins_is_found_out(
@@ -140,6 +169,111 @@ async def test_a_file_system_without_locks_is_a_note(
     said = await checked(rabbit, desk)
     assert problems(said) == []
     assert "exports root: locks" in findings(said, "note")
+
+
+def test_a_file_system_that_moves_one_folder_over_another_is_found_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at(desk, "--init")
+
+    def replace(_: Disk, path: str, target: str) -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        Path(path).rename(target)
+
+    monkeypatch.setattr(Disk, "rename", replace)
+    assert problems(looked_at(desk)) == ["exports root: moves folders"]
+
+
+@pytest.mark.parametrize(("second", "state", "words"), [(1, "note", "to the second: "), (2, "note", "2 seconds: ")])
+def test_a_file_system_that_keeps_coarse_times_is_a_note(
+    second: int, state: str, words: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = second * 10**9
+    monkeypatch.setattr(
+        Disk, "set_times", lambda _, target, moment_ns: os.utime(target, ns=(0, moment_ns // unit * unit))
+    )
+    said = looked_at(desk, "--init")
+    assert problems(said) == []
+    assert words in findings(said, state)["exports root: times"]["detail"]
+
+
+# ---- real file systems, for whoever may mount
+
+
+def test_a_root_that_is_mounted_read_only_is_a_problem_and_told_as_one(desk: Desk, mounts: Mounts) -> None:
+    mounts.tmpfs(desk.exports, "size=16m")
+    assert problems(looked_at(desk, "--init")) == []
+    mounts.remount(desk.exports, "ro")
+    said = looked_at(desk)
+    assert problems(said) == ["exports root: writes durably"]
+    assert "mounted read-only" in findings(said, "problem")["exports root: writes durably"]["mend"]
+
+
+def test_a_root_without_inodes_is_a_problem_however_many_bytes_are_free(desk: Desk, mounts: Mounts) -> None:
+    mounts.tmpfs(desk.exports, "size=2g,nr_inodes=60")
+    said = looked_at(desk, "--init")
+    assert problems(said) == []
+    assert "an export has a file for each asset" in findings(said, "note")["exports root: files"]["mend"]
+    for number in range(60):
+        with suppress(OSError):
+            (desk.exports / f"file-{number}").touch()
+    said = looked_at(desk)
+    assert problems(said) == ["exports root: files"]
+    assert "exports root: room" in findings(said, "ok")
+
+
+def test_a_root_that_is_full_is_a_problem(desk: Desk, mounts: Mounts) -> None:
+    mounts.tmpfs(desk.exports, "size=1m")
+    looked_at(desk, "--init")
+    with suppress(OSError), (desk.exports / "all").open("wb") as file:
+        file.write(bytes(2 << 20))
+    assert problems(looked_at(desk)) == ["exports root: room"]
+
+
+def test_nothing_of_a_probe_stays_on_a_root_that_fills_up_under_it(desk: Desk, mounts: Mounts) -> None:
+    mounts.tmpfs(desk.exports, "size=1m,nr_inodes=16")
+    looked_at(desk, "--init")
+    for free in range(8):
+        for file in desk.exports.glob("file-*"):
+            file.unlink()
+        with suppress(OSError):
+            for number in range(16 - free):
+                (desk.exports / f"file-{number}").touch()
+        looked_at(desk)
+        assert [path.name for path in (desk.exports / ".exports").iterdir() if path.name.startswith("_probe")] == []
+
+
+# ---- clocks
+
+
+def jump(patch: pytest.MonkeyPatch, seconds: int) -> None:
+    """This machine's clock; not that of the kernel, which dates files."""
+    real, real_ns = time.time, time.time_ns
+    patch.setattr(time, "time", lambda: real() + seconds)
+    patch.setattr(time, "time_ns", lambda: real_ns() + seconds * 10**9)
+
+
+@pytest.mark.parametrize(("seconds", "side"), [(3600, "3,600 seconds behind"), (-86_400, "86,400 seconds ahead of")])
+def test_a_storage_and_a_machine_that_do_not_agree_on_the_time_are_a_note(
+    seconds: int, side: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jump(monkeypatch, seconds)
+    said = looked_at(desk, "--init")
+    assert problems(said) == []
+    finding = findings(said, "note")["exports root: clock"]
+    assert finding["detail"] == f"the storage's is {side} this machine's"
+    assert "time server" in finding["mend"]
+
+
+@pytest.mark.parametrize("years", [-56, 80])
+def test_a_machine_that_lives_in_another_age_is_a_problem(
+    years: int, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jump(monkeypatch, years * 366 * 86_400)
+    assert problems(looked_at(desk, "--init")) == ["clock"]
+
+
+# ---- shared blocks
 
 
 @pytest.mark.parametrize(("fault", "answer"), [(None, "yes: "), (errno.EOPNOTSUPP, "no: ")])
@@ -174,6 +308,30 @@ def test_init_without_a_place_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("EXPORT_EXPORTS_ROOT", raising=False)
     said = call("check", "--init")
     assert (said.code, said.sentence) == (2, "export-service: --init: say where: --to DIR, or EXPORT_EXPORTS_ROOT")
+
+
+# ---- without a broker
+
+
+def test_the_roots_alone_are_looked_at_where_there_is_no_broker(desk: Desk) -> None:
+    said = looked_at(desk, "--init")
+    assert problems(said) == []
+    assert {"media root", "exports root"} <= set(findings(said, "ok"))
+    assert not [finding for finding in said.json["findings"] if "broker" in finding["subject"]]
+
+
+def test_without_broker_and_roots_there_is_nothing_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EXPORT_MEDIA_ROOT", "EXPORT_EXPORTS_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    said = call("check", "--no-broker")
+    assert said.code == 2
+    assert "name the roots: --media DIR, --to DIR" in said.sentence
+
+
+def test_a_broker_is_named_or_not_wanted_but_not_both() -> None:
+    said = call("check", "--no-broker", "--broker", "amqp://127.0.0.1/")
+    assert said.code == 2
+    assert "not allowed with" in said.sentence
 
 
 # ---- the broker
@@ -244,6 +402,99 @@ async def test_messages_that_wait_for_a_person_are_noted(exchange: str, words: s
     finding = findings(said, "note")[f"queue {exchange}"]
     assert "1 message" in finding["detail"]
     assert words in finding["mend"]
+
+
+async def test_what_was_agreed_on_is_told(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORT_HEARTBEAT_SECONDS", "7")
+    said = await rabbit.told("check", "--json")
+    assert "heartbeat 7 s, frames of 131,072 bytes" in findings(said, "ok")["broker: connection"]["detail"]
+
+
+async def test_what_cannot_be_seen_is_said_with_the_line_that_shows_it(rabbit: Rabbit) -> None:
+    notes = findings(await rabbit.told("check", "--json"), "note")
+    assert notes["consumer_timeout"]["mend"] == "rabbitmqctl eval 'application:get_env(rabbit, consumer_timeout).'"
+    for policy in topology.POLICIES:
+        assert policy.without_it in notes[f"policy {policy.name}"]["detail"]
+
+
+# ---- RabbitMQ itself
+
+
+@pytest.mark.slow
+class TestOnRabbitMQ:
+    """What only a real node has: versions, rights, limits and alarms."""
+
+    async def check(self, node: PrivateNode, user: str = "guest") -> Said:
+        return await asyncio.to_thread(call, "check", "--json", "--broker", node.url(user))
+
+    @pytest.mark.parametrize("user", [user.name for user in topology.USERS])
+    async def test_every_user_of_the_definitions_finds_all_well(self, user: str, node_of_the_run: PrivateNode) -> None:
+        said = await self.check(node_of_the_run, user)
+        assert problems(said) == []
+        assert findings(said, "ok")["broker"]["detail"].startswith("RabbitMQ 3.")
+
+    @pytest.mark.parametrize(
+        ("user", "words"),
+        [
+            ("export-worker", ("a worker may do all that it does", "a gateway may not say export.cancel")),
+            ("export-gateway", ("a worker may not take export.start", "a gateway may do all that it does")),
+        ],
+    )
+    async def test_a_user_is_told_what_it_may_be(
+        self, user: str, words: tuple[str, ...], node_of_the_run: PrivateNode
+    ) -> None:
+        detail = findings(await self.check(node_of_the_run, user), "ok")["rights"]["detail"]
+        assert [word for word in words if word not in detail] == []
+
+    async def test_a_user_who_may_be_neither_is_a_problem(self, node_of_the_run: PrivateNode) -> None:
+        node_of_the_run.ctl("add_user", "lame", PASSWORD)
+        node_of_the_run.ctl("set_permissions", "lame", "^$", "^export", "^export")
+        try:
+            said = await self.check(node_of_the_run, "lame")
+        finally:
+            node_of_the_run.ctl("delete_user", "lame")
+        assert problems(said) == ["rights"]
+        assert "have a queue export.worker.* of its own" in findings(said, "problem")["rights"]["detail"]
+
+    async def test_a_look_at_rights_takes_and_leaves_nothing(self, node_of_the_run: PrivateNode) -> None:
+        await node_of_the_run.purge_all()
+        await send(node_of_the_run, topology.CANCEL, {"version": 1, "export_id": "waiting"})
+        before = node_of_the_run.ctl("list_queues", "name")
+        await self.check(node_of_the_run, "export-worker")
+        async with node_of_the_run.channel() as channel:
+            message = await (await channel.get_queue(topology.CANCEL, ensure=False)).get(no_ack=True)
+        assert message is not None
+        assert not message.redelivered
+        assert await node_of_the_run.left_over() == {}
+        assert node_of_the_run.ctl("list_queues", "name") == before
+
+    async def test_a_node_that_takes_too_small_messages_is_a_problem(self, node_of_the_run: PrivateNode) -> None:
+        node_of_the_run.ctl("eval", "application:set_env(rabbit, max_message_size, 1000000).")
+        try:
+            said = await self.check(node_of_the_run, "export-worker")
+        finally:
+            node_of_the_run.ctl("eval", "application:set_env(rabbit, max_message_size, 134217728).")
+        assert problems(said) == ["broker: takes messages"]
+        finding = findings(said, "problem")["broker: takes messages"]
+        assert "8388608 is larger than configured max size 1000000" in finding["detail"]
+        assert "max_message_size in rabbitmq.conf" in finding["mend"]
+
+    async def test_a_node_that_is_short_of_memory_is_a_problem_and_all_else_is_told(
+        self, node_of_the_run: PrivateNode
+    ) -> None:
+        await asyncio.to_thread(node_of_the_run.alarm)
+        try:
+            said = await self.check(node_of_the_run)
+        finally:
+            await asyncio.to_thread(node_of_the_run.clear_alarm)
+        assert problems(said) == ["broker: takes messages"]
+        assert "rabbitmq-diagnostics alarms" in findings(said, "problem")["broker: takes messages"]["mend"]
+        assert "queue export.parked" in findings(said, "ok")
+
+    def test_the_line_that_shows_the_consumer_timeout_shows_it(self, node_of_the_run: PrivateNode) -> None:
+        assert re.fullmatch(
+            r"\{ok,\d+\}", node_of_the_run.ctl("eval", "application:get_env(rabbit, consumer_timeout).")
+        )
 
 
 # ---- setup-broker

@@ -16,7 +16,8 @@ from service.cue_text import LINE_COLUMNS
 from service.cut import Track
 from service.graphemes import columns
 from service.naming import one_line
-from service.spoken import BRIDGED_MS, READABLE_MS, Cue, milliseconds, spoken
+from service.spoken import BRIDGED_MS, READABLE_MS, Cue, spoken
+from service.timecodes import milliseconds
 from tests.core.hostile_titles import HOSTILE_TITLES
 from tests.core.projects import GENERATING, PENDING, completed, part, project, section
 from tests.editors.told import RATES, Told, narrated, narrations, speech, spoken_by, stories, texts, timed, told

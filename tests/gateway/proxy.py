@@ -24,8 +24,7 @@ class Balancer(Proxy):
             return
         replica_reader, replica_writer = replica
         self._ends.add(replica_writer)
-        self._carry(reader, replica_writer)
-        self._carry(replica_reader, writer, is_from_node=True)
+        self._join(reader, writer, replica_reader, replica_writer)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """The next replica that takes a connection; nothing when none does."""

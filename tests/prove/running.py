@@ -37,6 +37,8 @@ class Found(NamedTuple):
     """How many cases there are, where there is an end of them."""
     seconds: float
     wrong: list[Wrong]
+    beside: str = ""
+    """What else can be counted."""
 
 
 def found(order: Order) -> Iterator[tuple[str, Found]]:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.report import END
 from tests.engine.test_every_fault import FAULTS
 from tests.engine.test_faults_of_records import OPERATIONS
 from tests.engine.test_seeded_bugs import it_publishes_before_it_decides
 from tests.house.repository import ROOT, committed_files, text_of
-from tests.prove.__main__ import BEGIN, COMMAND, CTRL_C, exit_code, main
+from tests.prove.__main__ import CTRL_C, exit_code, main
+from tests.prove.besieging import SIEGES
 from tests.prove.running import Found, Wrong, fast_disk, look_again, together
+from tests.prove.table import BEGIN, COMMAND, Row, rows_of, write_rows
 from tests.prove.techniques import TECHNIQUES, Arena, Faults, Pairs, Space, Technique
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -64,7 +67,8 @@ def begun(*words: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_all_techniques_look_at_something_and_find_nothing() -> None:
-    with begun("--minutes", "0.03", "--seed", "3") as proof:
+    alone = [word for name in TECHNIQUES for word in ("--only", name)]
+    with begun("--minutes", "0.03", "--seed", "3", *alone) as proof:
         said, complained = proof.communicate(timeout=60)
     assert proof.returncode == 0, complained
     [_, *lines] = [line.split() for line in said.splitlines()]
@@ -121,6 +125,29 @@ def test_one_violation_is_enough_to_end_in_failure() -> None:
     fine, bad = Found(9, None, 1.0, []), Found(9, None, 1.0, [Wrong("7", "two ends were told")])
     assert exit_code([fine, fine]) == 0
     assert exit_code([fine, bad]) == 1
+
+
+def test_a_run_of_one_technique_replaces_its_row_and_no_other(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
+    one, other = (
+        Row.of("one", "a way", Found(1234, None, 60.0, []), 1),
+        Row.of("two", "another", Found(3, 9, 6.0, []), 2),
+    )
+    write_rows(page, {"two": other, "one": one}, ["one", "two"])
+    assert list(rows_of(page).items()) == [("one", one), ("two", other)]
+    again = Row.of("two", "another", Found(4, 9, 6.0, [Wrong("7", "so")], "5 of something else"), 3)
+    write_rows(page, {"two": again}, ["one", "two"])
+    assert list(rows_of(page).items()) == [("one", one), ("two", again)]
+    assert page.read_text().startswith("before\n")
+    assert page.read_text().endswith("after\n")
+    assert "--only two --seed 3 " in page.read_text()
+
+
+def test_the_page_has_rows_of_techniques_that_there_are() -> None:
+    rows = rows_of(PAGE)
+    assert list(rows) == [name for name in (*TECHNIQUES, *SIEGES) if name in rows]
+    assert all(int(row.cases.partition(" ")[0].replace(",", "")) > 0 for row in rows.values())
 
 
 def test_the_page_names_tests_that_exist_and_has_a_place_for_the_table() -> None:

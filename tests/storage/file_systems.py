@@ -68,11 +68,11 @@ def _obstacle(kind: str) -> str | None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"there is no {program}, and CI looks at every file system: run tests/tools/install")
         return f"there is no {program}: run tests/tools/install"
-    return _lacks_mounts_of_its_own()
+    return lacks_mounts_of_its_own()
 
 
 @cache
-def _lacks_mounts_of_its_own() -> str | None:
+def lacks_mounts_of_its_own() -> str | None:
     """Gives this process mounts that nobody else sees, and that not even a kill leaves behind. Why not, if not."""
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS):
         return f"this process may not mount: {os.strerror(ctypes.get_errno())}"
