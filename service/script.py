@@ -10,7 +10,7 @@ from service.cut import Cut
 from service.graphemes import columns_of
 from service.model import Plan
 from service.naming import one_line, plain_text
-from service.timecodes import clock
+from service.timecodes import clock, has_times
 
 _INDENT = "  "
 
@@ -39,7 +39,7 @@ class _Times(NamedTuple):
 
 
 def _times(cut: Cut | None) -> _Times:
-    if cut is None or all(clip.media_frames is None for clip in cut.clips):
+    if cut is None or not has_times(cut):
         return _Times({}, {})
     total = clock(floor(cut.seconds(cut.frames)))
     sections: dict[int, str] = {}

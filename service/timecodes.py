@@ -3,6 +3,11 @@
 from service.cut import Cut
 
 
+def has_times(cut: Cut) -> bool:
+    """Whether the length of anything in it is known; else all its times are only laid out."""
+    return any(clip.media_frames is not None for clip in cut.clips)
+
+
 def timecode(cut: Cut, frame: int) -> str:
     """`HH:MM:SS:FF`, counted in frames as an editor's ruler does (at 29.97 without dropping numbers).
 

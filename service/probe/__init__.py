@@ -5,10 +5,16 @@ ends soon and raises nothing of its own: what cannot be understood is unknown. d
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from service.media import UNKNOWN, Media
 from service.probe import flac, isobmff, matroska, mpeg_audio, ogg, stills, wave
 from service.probe.reading import Bytes, Read, Torn
+
+MAX_SECONDS = 100 * 3600
+"""What claims to last longer, or to begin later, is not believed: a timeline would be laid out by it."""
+
+MAX_FRAME_RATE = 1_000
 
 Reader = Callable[[Bytes], Media]
 
@@ -27,7 +33,7 @@ def probe(read: Read, size_bytes: int) -> Media:
     if reader is None:
         return UNKNOWN
     try:
-        return reader(file)
+        return _believable(reader(file))
     except Torn:
         return UNKNOWN
 
@@ -38,6 +44,17 @@ def _reader(magic: bytes) -> Reader | None:
             return reader
     # A bare MPEG stream begins with eleven bits, the only mark that is less than a word.
     return mpeg_audio.facts if magic[:1] == b"\xff" else None
+
+
+def _believable(media: Media) -> Media:
+    if media.picture and (media.picture.frame_rate or 0) > MAX_FRAME_RATE:
+        media = replace(media, picture=replace(media.picture, frame_rate=None, is_variable=None))
+    if media.start is not None and media.start > MAX_SECONDS:
+        media = replace(media, start=None)
+    if media.duration is not None and media.duration > MAX_SECONDS:
+        fault = f"its header says that it lasts {media.duration // 3600:,} hours"
+        media = replace(media, duration=None, faults=(*media.faults, fault))
+    return media
 
 
 def _tagged(file: Bytes) -> Media:

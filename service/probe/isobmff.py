@@ -1,20 +1,20 @@
 """MP4, QuickTime and M4A: where their index is, and what it says of the whole file. Pure."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from service.media import Container, Media, Picture
-from service.probe import boxes, tracks
+from service.media import Container, Media
+from service.probe import boxes, fragments, tracks
+from service.probe.fragments import Sidx
+from service.probe.pace import pace
 from service.probe.reading import Bytes, Torn, big
 from service.probe.tracks import Track
 
-_MAX_TOP_BOXES = 64
+_MAX_TOP_BOXES = 1_000
 _MAX_TRACKS = 64
 _NEAR_BYTES = 4_096
 """So much before an index at the end is read too: some writers put the start timecode there, as their last sample."""
-
-_MFRA_BYTES = 96
-"""For each fragment what may follow them all: a table of where they are. The smallest fragment has more."""
 
 _STILLS = {b"avif", b"avis", b"heic", b"heix", b"heif", b"mif1", b"msf1", b"jpx ", b"jp2 ", b"crx "}
 """Of the same family, but pictures."""
@@ -30,40 +30,40 @@ def facts(file: Bytes) -> Media:
     found = _tracks(layout.moov)
     media = _media(_container(brand, found), found)
     if boxes.find(layout.moov, b"mvex") is not None:
-        media = _of_fragments(media, layout.moov, file, layout.sidx)
+        media = _of_fragments(media, layout, layout.moov, found, file.size_bytes)
     return _started(media, _timecode(file, found))
-
-
-class _Sidx(NamedTuple):
-    body: memoryview
-    stop: int
-    """Offset of what follows it."""
 
 
 class _Layout(NamedTuple):
     moov: memoryview | None
-    sidx: _Sidx | None = None
+    moofs: list[memoryview]
+    """The fragments that lie in the head."""
+    sidx: Sidx | None = None
+    is_all_seen: bool = False
+    """Whether these are all fragments."""
     fault: str = "its index (moov) is missing, as of a recording that was broken off"
 
 
 def _layout(file: Bytes) -> _Layout:
     position, moov, sidx = 0, None, None
+    moofs: list[memoryview] = []
     for _ in range(_MAX_TOP_BOXES):
         found = boxes.header(_top(file, position, moov is None))
         if found is None:
             break
         stop = file.size_bytes if found.size_bytes is None else position + found.size_bytes
+        body = memoryview(file.head)[position + found.header_bytes : stop]
         if found.kind == b"moov" and moov is None:
             held = file.fetch(position, stop)
             if len(held) < min(stop, file.size_bytes) - position:
-                return _Layout(None, fault="its index (moov) is too large, or lies where it was not looked for")
+                return _Layout(None, [], fault="its index (moov) is too large, or lies where it was not looked for")
             moov = memoryview(held)[found.header_bytes :]
         elif found.kind == b"sidx":
-            sidx = _Sidx(memoryview(file.head)[position + found.header_bytes : stop], stop)
-        if found.kind in {b"moof", b"sidx"} and moov is not None:
-            break
+            sidx = sidx or Sidx(body, stop)
+        elif found.kind == b"moof" and stop <= len(file.head):
+            moofs.append(body)
         position = stop
-    return _Layout(moov, sidx)
+    return _Layout(moov, moofs, sidx, is_all_seen=position == file.size_bytes <= len(file.head))
 
 
 def _top(file: Bytes, position: int, is_wanted: bool) -> bytes:
@@ -88,48 +88,38 @@ def _container(brand: bytes, found: list[Track]) -> Container:
     return Container.M4A if has_only_sound or (not found and brand.startswith(b"M4A")) else Container.MP4
 
 
+def _first(found: list[Track], handler: bytes) -> Track | None:
+    return next((track for track in found if track.handler == handler), None)
+
+
+def _main(found: list[Track]) -> Track | None:
+    return _first(found, b"vide") or _first(found, b"soun")
+
+
 def _media(container: Container, found: list[Track]) -> Media:
-    film = next((track for track in found if track.handler == b"vide"), None)
-    sound = next((track for track in found if track.handler == b"soun"), None)
-    main = film or sound
+    film, sound, main = _first(found, b"vide"), _first(found, b"soun"), _main(found)
     if main is None:
         return Media(container, faults=("it has neither picture nor sound",))
     picture = None if film is None else tracks.picture(film)
     return Media(container, main.duration, picture, None if sound is None else tracks.sound(sound))
 
 
-def _of_fragments(media: Media, moov: memoryview, file: Bytes, sidx: _Sidx | None) -> Media:
-    # Its own index knows of no frame: each fragment brings another. Two boxes may say how long it is altogether.
-    picture = media.picture and Picture(media.picture.width, media.picture.height, media.picture.rotation)
-    duration = _promised(moov) or (None if sidx is None else _indexed(sidx, file.size_bytes))
+def _of_fragments(media: Media, layout: _Layout, moov: memoryview, found: list[Track], size_bytes: int) -> Media:
+    main = _main(found)
+    if main is None or main.id is None:
+        return media
+    ticks = fragments.lengths(moov, layout.moofs, main.id)
+    duration = fragments.promised(moov) or (fragments.indexed(layout.sidx, size_bytes) if layout.sidx else None)
+    if duration is None and layout.is_all_seen:
+        duration = Fraction(sum(ticks), main.clock_hz) or None
+    picture = media.picture
+    if picture is not None:
+        # The first fragments tell of a rate, and perhaps that it varies; that it does not, only the last one could. Of
+        # their first frame FFmpeg makes as much more as the sound begins earlier.
+        told = pace([1] * len(ticks[1:]), ticks[1:], main.clock_hz)
+        picture = replace(picture, frame_rate=told.rate, is_variable=told.is_variable or None)
     faults = () if duration else ("it is written in fragments and does not say how long it is",)
-    return Media(media.container, duration, picture, media.sound, faults=faults)
-
-
-def _promised(moov: memoryview) -> Fraction | None:
-    mehd, clock = boxes.find(moov, b"mvex", b"mehd"), tracks.movie_clock_hz(moov)
-    if mehd is None or clock is None:
-        return None
-    try:
-        return Fraction(big(mehd, 4, 8 if mehd[0] else 4), clock)
-    except (Torn, IndexError):
-        return None
-
-
-def _indexed(sidx: _Sidx, size_bytes: int) -> Fraction | None:
-    """By an index of all fragments (ISO/IEC 14496-12, 8.16.3); one of the first few only is of no use."""
-    try:
-        wide = 8 if sidx.body[0] else 4
-        clock, first_offset = big(sidx.body, 8, 4), big(sidx.body, 12 + wide, wide)
-        count_at = 14 + 2 * wide
-        entries = range(count_at + 2, count_at + 2 + 12 * big(sidx.body, count_at, 2), 12)
-        covered = sum(big(sidx.body, entry, 4) & 0x7FFF_FFFF for entry in entries)
-        ticks = sum(big(sidx.body, entry + 4, 4) for entry in entries)
-    except (Torn, IndexError):
-        return None
-    rest_bytes = size_bytes - sidx.stop - first_offset - covered
-    is_of_all = rest_bytes <= _MFRA_BYTES * (1 + len(entries))
-    return Fraction(ticks, clock) if clock and is_of_all else None
+    return replace(media, duration=duration, picture=picture, faults=faults)
 
 
 class _Start(NamedTuple):
@@ -138,7 +128,7 @@ class _Start(NamedTuple):
 
 
 def _timecode(file: Bytes, found: list[Track]) -> _Start:
-    track = next((track for track in found if track.handler == b"tmcd"), None)
+    track = _first(found, b"tmcd")
     if track is None or track.entry is None or track.first_sample is None:
         return _Start()
     try:
@@ -151,4 +141,4 @@ def _timecode(file: Bytes, found: list[Track]) -> _Start:
 
 def _started(media: Media, start: _Start) -> Media:
     faults = media.faults if start.fault is None else (*media.faults, start.fault)
-    return Media(media.container, media.duration, media.picture, media.sound, start.seconds or None, faults)
+    return replace(media, start=start.seconds or None, faults=faults)

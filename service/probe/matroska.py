@@ -116,7 +116,7 @@ def _first(tracks: _Children, kind: int) -> _Children | None:
 def _seconds(info: _Children) -> Fraction | None:
     ticks = _float(info, _DURATION)
     scale_ns = _number(info, _SCALE) or 1_000_000
-    return Fraction(ticks) * scale_ns / 10**9 if ticks else None
+    return Fraction(ticks) * scale_ns / 10**9 if ticks and ticks > 0 else None
 
 
 def _picture(track: _Children) -> Picture:
@@ -140,7 +140,7 @@ def _sound(track: _Children) -> Sound:
     audio = _inner(track, _AUDIO)
     rate = _float(audio, _OUTPUT_RATE) or _float(audio, _RATE) or 8_000
     channels = _number(audio, _CHANNELS)
-    return Sound(int(rate) or None, 1 if channels is None else channels or None)
+    return Sound(int(rate) if 1 <= rate < 1e7 else None, 1 if channels is None else channels or None)
 
 
 def _inner(parent: _Children, element_id: int) -> _Children:

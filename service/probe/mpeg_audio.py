@@ -22,12 +22,14 @@ _BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 def facts(file: Bytes) -> Media:
     start, frame = _first_frame(file, after_tags(file))
     sound = Sound(frame.sample_rate_hz, frame.channels)
-    frames = _counted(file.peek(start, 256), frame)
+    counted = _counted(file.peek(start, 256), frame)
+    faults = () if counted is None else _faults(counted, file.size_bytes - start)
+    # A frame that holds a table is none that sounds.
+    begin = start if counted is None else start + frame.size_bytes
+    frames = _by_size(file, begin) if counted is None or faults else counted.frames
     if frames is None:
-        frames = _by_size(file, start, frame)
-    if frames is None:
-        return Media(Container.MP3, sound=sound, faults=("its header does not say how long it is",))
-    return Media(Container.MP3, Fraction(frames * frame.samples, frame.sample_rate_hz), sound=sound)
+        return Media(Container.MP3, sound=sound, faults=faults or ("its header does not say how long it is",))
+    return Media(Container.MP3, Fraction(frames * frame.samples, frame.sample_rate_hz), sound=sound, faults=faults)
 
 
 def after_tags(file: Bytes) -> int:
@@ -87,20 +89,36 @@ def _frame(header: bytes) -> _Frame | None:
     return _Frame(bits_per_second, sample_rate_hz, 1 if is_mono else 2, samples, size_bytes, side_bytes)
 
 
-def _counted(first: bytes, frame: _Frame) -> int | None:
+class _Counted(NamedTuple):
+    frames: int
+    size_bytes: int | None
+
+
+def _counted(first: bytes, frame: _Frame) -> _Counted | None:
     # A first frame that sounds of nothing holds a table instead: Xing's (LAME calls it Info at a constant rate), ...
     at = 4 + frame.side_bytes
-    if first[at : at + 4] in {b"Xing", b"Info"} and len(first) >= at + 12 and first[at + 7] & 1:
-        return big(first, at + 8, 4) or None
+    if first[at : at + 4] in {b"Xing", b"Info"} and len(first) >= at + 16 and first[at + 7] & 1:
+        size_bytes = big(first, at + 12, 4) if first[at + 7] & 2 else 0
+        return _Counted(big(first, at + 8, 4), size_bytes or None)
     # ... or Fraunhofer's, always at the same place.
     if first[36:40] == b"VBRI" and len(first) >= 54:
-        return big(first, 50, 4) or None
+        return _Counted(big(first, 50, 4), big(first, 46, 4) or None)
     return None
 
 
-def _by_size(file: Bytes, start: int, first: _Frame) -> int | None:
+def _faults(counted: _Counted, held_bytes: int) -> tuple[str, ...]:
+    # Joined recordings keep the first one's table: players then show its length only.
+    told_bytes = counted.size_bytes
+    if counted.frames and (told_bytes is None or held_bytes <= told_bytes + told_bytes // 16 + _MAX_JUNK_BYTES):
+        return ()
+    return (f"its header counts {told_bytes or 0:,} bytes of sound, it has {held_bytes:,}",)
+
+
+def _by_size(file: Bytes, start: int) -> int | None:
     """As many frames as fit; only of a stream whose frames, as far as they are seen, have one bitrate."""
-    stop, seen = start, 0
+    first, stop, seen = _frame(file.peek(start, 4)), start, 0
+    if first is None:
+        return None
     for frame in _frames(file, start, first):
         if frame.bitrate != first.bitrate:
             return None

@@ -56,13 +56,13 @@ def _streams(head: bytes) -> Iterator[_Stream]:
 def _stream(serial: bytes, packet: bytes) -> _Stream | None:
     if packet[:7] == b"\x01vorbis":
         rate = little(packet, 12, 4)
-        return _Stream(serial, Sound(rate, little(packet, 11, 1)), rate)
+        return _Stream(serial, Sound(rate or None, little(packet, 11, 1) or None), rate)
     if packet[:8] == b"OpusHead":
         # It always plays at 48 kHz (RFC 7845, 4); what it was made from is a remark.
-        return _Stream(serial, Sound(48_000, little(packet, 9, 1)), 48_000, little(packet, 10, 2))
+        return _Stream(serial, Sound(48_000, little(packet, 9, 1) or None), 48_000, little(packet, 10, 2))
     if packet[:5] == b"\x7fFLAC":
         info = stream_info(packet[17:51])
-        return _Stream(serial, Sound(info.sample_rate_hz, info.channels), info.sample_rate_hz)
+        return _Stream(serial, Sound(info.sample_rate_hz or None, info.channels), info.sample_rate_hz)
     return None
 
 

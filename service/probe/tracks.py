@@ -11,14 +11,14 @@ from service.media import Picture, Sound
 from service.probe import boxes
 from service.probe.boxes import Box
 from service.probe.codecs import sound_of
+from service.probe.pace import pace
 from service.probe.reading import Torn, big
 
 _MAX_EDITS = 1_000
-_FINE_TICKS = 6
-"""A frame of so many ticks of its clock and more may be one longer than the next, by rounding alone."""
 
 
 class Track(NamedTuple):
+    id: int | None
     handler: bytes
     is_enabled: bool
     clock_hz: int
@@ -48,6 +48,7 @@ def track(trak: memoryview, movie_clock: int | None) -> Track | None:
     deltas = _deltas(boxes.find(stbl, b"stts"))
     header = boxes.find(trak, b"tkhd") or memoryview(b"")
     return Track(
+        id=_id(header),
         handler=bytes(hdlr[8:12]),
         is_enabled=len(header) < 4 or bool(header[3] & 1),
         clock_hz=clock,
@@ -63,8 +64,8 @@ def picture(film: Track) -> Picture:
     width, height = _size(film.entry)
     if film.rotation in {90, 270}:
         width, height = height, width
-    is_variable = _is_variable(film.deltas)
-    return Picture(width, height, film.rotation, _rate(film, is_variable), is_variable)
+    told = pace(film.deltas[0::2], film.deltas[1::2], film.clock_hz)
+    return Picture(width, height, film.rotation, told.rate, told.is_variable)
 
 
 def sound(heard: Track) -> Sound:
@@ -152,32 +153,13 @@ def _size(entry: Box | None) -> tuple[int | None, int | None]:
         return None, None
 
 
+def _id(tkhd: memoryview) -> int | None:
+    at = 20 if len(tkhd) and tkhd[0] else 12
+    return big(tkhd, at, 4) if len(tkhd) >= at + 4 else None
+
+
 def _rotation(tkhd: memoryview) -> int:
     # The matrix's first row is where "right" goes: (1, 0) stays, (0, 1) is turned down by 90°, clockwise.
     at = 52 if len(tkhd) and tkhd[0] else 40
     right = [int.from_bytes(tkhd[start : start + 4], "big", signed=True) for start in (at, at + 4)]
     return round(degrees(atan2(right[1], right[0])) / 90) * 90 % 360
-
-
-def _lengths(deltas: "array[int]") -> "tuple[array[int], array[int]]":
-    """Of the frames, but for the very last: many writers do not know how long it lasts."""
-    counts, ticks = deltas[0::2], deltas[1::2]
-    if sum(counts) > 1:
-        counts[-1] -= min(counts[-1], 1)
-        if counts[-1] == 0:
-            return counts[:-1], ticks[:-1]
-    return counts, ticks
-
-
-def _is_variable(deltas: "array[int]") -> bool | None:
-    _, ticks = _lengths(deltas)
-    if not ticks:
-        return None
-    rounding = 1 if min(ticks) >= _FINE_TICKS else 0
-    return max(ticks) - min(ticks) > rounding
-
-
-def _rate(film: Track, is_variable: bool | None) -> Fraction | None:
-    counts, ticks = (film.deltas[0::2], film.deltas[1::2]) if is_variable else _lengths(film.deltas)
-    total = sum(map(mul, counts, ticks))
-    return Fraction(sum(counts) * film.clock_hz, total) if total else None

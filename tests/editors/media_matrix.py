@@ -71,6 +71,7 @@ FILMS: tuple[Made, ...] = (
     Made("timecode.mp4", f"-map 0 {_X264} -timecode 00:59:58:00"),
     Made("fragmented.mp4", f"-map 1 -map 3 {_X264} -c:a aac -movflags +frag_keyframe+empty_moov"),
     Made("indexed_fragments.mp4", f"-map 1 {_X264} -movflags +dash+global_sidx+frag_keyframe"),
+    Made("small_fragments.mp4", f"-map 0 -vf scale=64:36 {_X264} -movflags +frag_keyframe+empty_moov"),
     Made("vp8.webm", "-map 0 -c:v libvpx -deadline realtime"),
     Made("vp9.webm", "-map 1 -map 3 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"),
     Made("ntsc.webm", "-map 2 -c:v libvpx -deadline realtime"),
@@ -79,7 +80,7 @@ FILMS: tuple[Made, ...] = (
 )
 """From films of 24 (0), 30 (1) and 29.97 (2) frames a second, a stereo tone (3) and a mono one at 44.1 kHz (4)."""
 
-_COPIES: tuple[tuple[str, Made], ...] = (
+TURNED: tuple[tuple[str, Made], ...] = (
     ("silent_24.mp4", Made("turned_90.mp4", "-c copy -metadata:s:v rotate=90")),
     ("silent_24.mp4", Made("turned_180.mov", "-c copy -metadata:s:v rotate=180")),
     ("silent_24.mp4", Made("turned_270.mp4", "-c copy -metadata:s:v rotate=270")),
@@ -99,6 +100,21 @@ STILLS: tuple[Made, ...] = (
 )
 
 
+OTHERS: tuple[str, ...] = (
+    "piped.wav",
+    "joined.mp3",
+    "covered.mp3",
+    "covered_bare.mp3",
+    "covered.flac",
+    "colours.jpg",
+    "half_clear.webp",
+    "half_clear.png",
+    "moving.webp",
+    *(f"photo_{orientation}.jpg" for orientation in range(1, 9)),
+)
+"""Not FFmpeg's alone: streamed, joined, with a large cover, held upright."""
+
+
 def make_all(home: Path) -> dict[str, Path]:
     """Every file by its name; some four seconds."""
     tone, film = _tone(24_000, "mono"), _film("320x180", "24")
@@ -106,8 +122,9 @@ def make_all(home: Path) -> dict[str, Path]:
     _run(home, [film, _film("320x180", "30"), _film("320x180", "30000/1001"), _tone(48_000, "stereo"),
                 _tone(44_100, "mono")], FILMS)  # fmt: skip
     _run(home, [_film("333x187", "24")], STILLS)
-    for source, made in _COPIES:
+    for source, made in TURNED:
         _run(home, [["-i", str(home / source)]], [made])
+    (home / "joined.mp3").write_bytes((home / "constant.mp3").read_bytes() * 2)
     (home / "piped.wav").write_bytes(_piped(home / "stereo_48k.wav"))
     _pictures(home)
     _with_a_large_cover(home)
