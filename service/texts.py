@@ -29,7 +29,7 @@ _WRITERS: dict[str, Write] = {
     INDEX_PAGE: write_index_page,
     INDEX_TABLE: write_index_table,
     METADATA: write_metadata,
-    **{file.name: partial(write_timeline, timeline) for timeline, file in TIMELINES.items()},
+    **{file.name: partial(write_timeline, timeline=timeline) for timeline, file in TIMELINES.items()},
 }
 
 

@@ -31,7 +31,7 @@ TIMELINES: dict[Timeline, TimelineFile] = {
 }
 
 
-def write_timeline(timeline: Timeline, plan: Plan, cut: Cut) -> Iterator[str]:
+def write_timeline(plan: Plan, cut: Cut, timeline: Timeline) -> Iterator[str]:
     """The file in pieces that end in `\\n`; the same plan gives the same bytes."""
     return TIMELINES[timeline].write(plan, cut, where_of(plan, timeline))
 

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import opentimelineio as otio
+import opentimelineio as otio  # type: ignore[import-untyped]
 import pytest
 
 from cli.verify import verify_archive
