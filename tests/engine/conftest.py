@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.faulty import FaultyDisk
+from tests.engine.power_proof import Proof
 from tests.engine.workbench import Bench, Undisturbed, completed, make_media, small_project, start, visible
 
 
@@ -48,6 +49,11 @@ def own_bench(place: Path) -> Bench:
     make_media(place / "media")
     (place / "exports").mkdir()
     return Bench(place / "media", place / "exports", [])
+
+
+@pytest.fixture
+def proof(place: Path, undisturbed: Undisturbed) -> Proof:
+    return Proof(place, undisturbed)
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import os
 from typing import Any, NamedTuple
 
 from tests.engine.faulty import FaultyDisk, kill_before, kill_half_way
+from tests.engine.power_disk import HARMLESS
 
-LEAVES_NOTHING = {
-    "fstat", "stat", "open_beneath", "read_into", "listdir", "free_bytes", "file_system", "seek",
-    "close", "lock",  # the system closes what a dead process had open, and so unlocks it
-    "fsync", "start_writeback",  # the machine goes on
-}  # fmt: skip
+LEAVES_NOTHING = HARMLESS | {
+    "close",  # the system closes what a dead process had open, and so unlocks it
+    "fsync",  # the machine goes on
+}
 IS_TORN = {"write", "copy_range", "send_file"}
 HALF_WAY = " half way"
 

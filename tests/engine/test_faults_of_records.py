@@ -14,6 +14,7 @@ from service.ledger import Ledger
 from service.sweep import sweep
 from tests.engine.faulty import FaultyDisk, Killed, dying
 from tests.engine.test_every_fault import FAULTS, befallen, fresh, thinned
+from tests.engine.threadless import without_threads
 from tests.engine.workbench import (
     FOLDER,
     REQUESTED_AT,
@@ -185,13 +186,14 @@ def calls_of(name: str, undisturbed: Undisturbed, memory_disk: Path) -> list[str
 
 
 def asked_once(name: str, fault_name: str, at: int, undisturbed: Undisturbed, memory_disk: Path) -> None:
-    """With that fault at that call; then once more."""
+    """With that fault at that call; then once more. The records have no threads."""
     operation = OPERATIONS[name]
-    bench = _prepared(operation, undisturbed, memory_disk)
-    with contextlib.suppress(Trouble, Killed):
-        operation.do(bench.ledger(FaultyDisk(at, FAULTS[fault_name].fault)))
-    assert visible(bench.exports) in operation.may_be_seen(undisturbed.tree), f"{name}: {fault_name} at call {at}"
-    operation.holds(bench)
+    with without_threads():
+        bench = _prepared(operation, undisturbed, memory_disk)
+        with contextlib.suppress(Trouble, Killed):
+            operation.do(bench.ledger(FaultyDisk(at, FAULTS[fault_name].fault)))
+        assert visible(bench.exports) in operation.may_be_seen(undisturbed.tree), f"{name}: {fault_name} at call {at}"
+        operation.holds(bench)
 
 
 def _prepared(operation: Operation, undisturbed: Undisturbed, memory_disk: Path) -> Bench:

@@ -18,6 +18,8 @@ import pytest
 from service.errors import Trouble
 from tests.engine.deaths import Death, LivingDisk
 from tests.engine.faulty import FaultyDisk, Killed, SharingDisk, WatchedDisk
+from tests.engine.power_cuts import drawn
+from tests.engine.power_proof import Proof
 from tests.engine.schedules import Rivalry
 from tests.engine.test_every_fault import (
     FAULTS,
@@ -28,7 +30,6 @@ from tests.engine.test_every_fault import (
     killed_twice,
 )
 from tests.engine.test_faults_of_records import OPERATIONS, asked_once, calls_of
-from tests.engine.test_power_loss import Proof, drawn
 from tests.engine.test_space import SmallDisk
 from tests.engine.threadless import without_threads
 from tests.engine.workbench import (
