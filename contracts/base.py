@@ -5,6 +5,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from contracts.limits import (
+    MAX_EXPORT_ID_CHARACTERS,
+    MAX_ID_CHARACTERS,
+    MAX_MILLISECONDS,
+    MAX_REFERENCE_CHARACTERS,
+)
+
 
 class Contract(BaseModel):
     """Frozen; unknown fields are ignored, so that a publisher may be newer than its reader.
@@ -42,19 +49,22 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(
 """An instant, ISO 8601 with an offset; kept and written in UTC (`…Z`)."""
 
 # Rust's regex has no look-around and its `$` never matches before a trailing newline, unlike Python's.
-ExportId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+ExportId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$", max_length=MAX_EXPORT_ID_CHARACTERS)]
 """Chosen by who asks for the export; the key of everything that is known of it. Safe as a path part."""
 
-ProjectId = Annotated[str, StringConstraints(pattern=r"^\.*[^.\x00-\x1f\x7f/\\][^\x00-\x1f\x7f/\\]*$", max_length=128)]
+ProjectId = Annotated[
+    str,
+    StringConstraints(pattern=r"^\.*[^.\x00-\x1f\x7f/\\][^\x00-\x1f\x7f/\\]*$", max_length=MAX_ID_CHARACTERS),
+]
 """The project's id in its own service: any printable text without slashes, but not dots alone. Case matters."""
 
-ItemId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$")]
+ItemId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=MAX_ID_CHARACTERS)]
 """The id of a section or a sentence in its own service; only ever repeated, never used as a name."""
 
-Reference = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,2048}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=MAX_REFERENCE_CHARACTERS)]
 """Where an asset is: `asset:KEY`, `file:///…` under a configured root, or a path relative to the media root."""
 
-Milliseconds = Annotated[int, Field(ge=0, le=360_000_000)]
+Milliseconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS)]
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Count = Annotated[int, Field(ge=0)]
 Crc32 = Annotated[int, Field(ge=0, le=2**32 - 1)]

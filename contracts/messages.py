@@ -12,7 +12,17 @@ from pydantic import AfterValidator, FailFast, Field, StringConstraints, model_v
 
 from contracts.base import Bytes, Contract, Count, Crc32, ExportId, ItemId, Moment, ProjectId, Reference
 from contracts.codes import ErrorCode, Reason, Stage
-from contracts.limits import MAX_CHOICES, MAX_OMISSIONS_IN_MESSAGE, MAX_SECTIONS, MAX_WARNINGS_IN_MESSAGE
+from contracts.limits import (
+    MAX_CHOICES,
+    MAX_MEDIA_ROOT_CHARACTERS,
+    MAX_OMISSIONS_IN_MESSAGE,
+    MAX_REASON_CHARACTERS,
+    MAX_RETAIN_SECONDS,
+    MAX_SECTIONS,
+    MAX_SUBJECT_CHARACTERS,
+    MAX_TENANT_CHARACTERS,
+    MAX_WARNINGS_IN_MESSAGE,
+)
 from contracts.project import Kind, Project, Title
 
 CONTRACT_VERSION = 1
@@ -85,9 +95,11 @@ class ExportOptions(Contract):
     """What to do with assets that were made from an older version of their sentence."""
     gaps: Literal["hold", "close"] = "hold"
     """In timelines: keep the time of sentences that have nothing yet, or close up."""
-    retain_seconds: Annotated[int, Field(ge=60, le=10 * 365 * 86_400)] | None = None
+    retain_seconds: Annotated[int, Field(ge=60, le=MAX_RETAIN_SECONDS)] | None = None
     """How long the finished export is kept; nothing stands for ever."""
-    media_root: Annotated[str, StringConstraints(max_length=1024), AfterValidator(_absolute)] | None = None
+    media_root: (
+        Annotated[str, StringConstraints(max_length=MAX_MEDIA_ROOT_CHARACTERS), AfterValidator(_absolute)] | None
+    ) = None
     """In timelines: the directory under which an editing team mounts the exports root, as `/Volumes/NAS/exports`,
     `D:/exports` or `\\\\server\\share`. Without it references are relative, and the folder may be moved about."""
     since: ExportId | None = None
@@ -104,8 +116,8 @@ class ExportOptions(Contract):
 class Requester(Contract):
     """Who asked, as far as the asking service knows. Never decides what the export contains."""
 
-    tenant: Annotated[str, StringConstraints(max_length=128)] | None = None
-    subject: Annotated[str, StringConstraints(max_length=256)] | None = None
+    tenant: Annotated[str, StringConstraints(max_length=MAX_TENANT_CHARACTERS)] | None = None
+    subject: Annotated[str, StringConstraints(max_length=MAX_SUBJECT_CHARACTERS)] | None = None
 
 
 class ProjectRef(Contract):
@@ -140,7 +152,7 @@ class ExportCancel(Message):
 
     type: ClassVar[str] = "export.cancel"
     requested_by: Requester | None = None
-    reason: Annotated[str, StringConstraints(max_length=1000)] = ""
+    reason: Annotated[str, StringConstraints(max_length=MAX_REASON_CHARACTERS)] = ""
 
 
 class ExportDelete(Message):
@@ -148,7 +160,7 @@ class ExportDelete(Message):
 
     type: ClassVar[str] = "export.delete"
     requested_by: Requester | None = None
-    reason: Annotated[str, StringConstraints(max_length=1000)] = ""
+    reason: Annotated[str, StringConstraints(max_length=MAX_REASON_CHARACTERS)] = ""
 
 
 # ---- events ----------------------------------------------------------------------------------------

@@ -11,10 +11,15 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from contracts.base import Bytes, Contract, Crc32, ItemId, Milliseconds, ProjectId, Reference
 from contracts.limits import (
+    MAX_ERROR_CHARACTERS,
+    MAX_ETAG_CHARACTERS,
+    MAX_FRAME_RATE,
+    MAX_LANGUAGE_CHARACTERS,
     MAX_SECTIONS,
     MAX_SENTENCES,
     MAX_TEXT_CHARACTERS,
     MAX_TITLE_CHARACTERS,
+    MAX_WORD_CHARACTERS,
     MAX_WORD_TIMINGS,
 )
 
@@ -57,7 +62,7 @@ class CompletedAsset(Contract):
     crc32: Crc32 | None = None
     """CRC-32 of the whole file at `uri`, as a number (Python: `zlib.crc32`); a difference is a warning. With
     `size_bytes` it spares the reading where an operator trusts it (`EXPORT_TRUSTED_CHECKSUMS`)."""
-    etag: Annotated[str, StringConstraints(max_length=256)] | None = None
+    etag: Annotated[str, StringConstraints(max_length=MAX_ETAG_CHARACTERS)] | None = None
     duration_ms: Milliseconds | None = None
     slice: Slice | None = None
     """For narration: the sentence is this part of the file at `uri`, cut without re-encoding."""
@@ -79,7 +84,7 @@ class FailedAsset(Contract):
     """An asset whose generation failed."""
 
     status: Literal["failed"]
-    error: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    error: Annotated[str, StringConstraints(max_length=MAX_ERROR_CHARACTERS)] | None = None
 
 
 class _UnknownStatus:
@@ -97,7 +102,7 @@ Asset = Annotated[CompletedAsset | PendingAsset | FailedAsset, Field(discriminat
 class WordTiming(Contract):
     """When one word of the narration is spoken, from the start of the sentence's own narration."""
 
-    word: Annotated[str, StringConstraints(max_length=1000)]
+    word: Annotated[str, StringConstraints(max_length=MAX_WORD_CHARACTERS)]
     start_ms: Milliseconds
     end_ms: Milliseconds
 
@@ -145,9 +150,9 @@ class Project(Contract):
 
     id: ProjectId
     name: Title = ""
-    language: Annotated[str, StringConstraints(max_length=35)] | None = None
+    language: Annotated[str, StringConstraints(max_length=MAX_LANGUAGE_CHARACTERS)] | None = None
     """BCP 47, such as `en` or `pt-BR`."""
-    frame_rate: Annotated[float, Field(gt=0, le=240)] | None = None
+    frame_rate: Annotated[float, Field(gt=0, le=MAX_FRAME_RATE)] | None = None
     """Frames per second of the timelines."""
     sections: Annotated[tuple[Section, ...], FailFast(), Field(max_length=MAX_SECTIONS)]
 
@@ -160,7 +165,7 @@ class Project(Contract):
                 sentences = sum(_sentences_in(section) for section in sections)
                 if sentences > MAX_SENTENCES:
                     raise PydanticCustomError(
-                        "too_long", "sections have more than {limit} sentences", {"limit": MAX_SENTENCES}
+                        "too_long", f"has {sentences:,} sentences; MAX_SENTENCES is {MAX_SENTENCES:,}"
                     )
             case _:
                 pass  # the fields' own validation has better words for it

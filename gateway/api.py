@@ -67,8 +67,9 @@ def _insist_on_bearable_length(body: bytes) -> None:
     except ValueError:
         return  # the model has better words for it
     match document:
-        case {"project": {"sections": list() as sections}} if _sentences(sections) > MAX_SENTENCES:
-            raise Verdict(ErrorCode.LIMIT_EXCEEDED, f"the project has more than {MAX_SENTENCES:,} sentences")
+        case {"project": {"sections": list() as sections}} if (found := _sentences(sections)) > MAX_SENTENCES:
+            detail = f"the project has {found:,} sentences; MAX_SENTENCES is {MAX_SENTENCES:,}"
+            raise Verdict(ErrorCode.LIMIT_EXCEEDED, detail)
         case _:
             return
 

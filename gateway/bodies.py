@@ -26,4 +26,4 @@ async def body_of(request: Request, at_most_bytes: int) -> bytes:
 
 
 def _too_large(at_most_bytes: int) -> Problem:
-    return Problem(413, "body-too-large", f"The body has more than {at_most_bytes:,} bytes.")
+    return Problem(413, "body-too-large", f"The body has more than {at_most_bytes:,} bytes (EXPORT_BODY_BYTES).")

@@ -106,7 +106,7 @@ def of_verdict(verdict: Verdict) -> Problem:
 
 def of_faults(fault: ValidationError, prefix: tuple[str, ...] = ("body",)) -> Problem:
     """A body that is not what was asked for: by the field, in a person's terms. A body that is no JSON is 400."""
-    found = fault.errors(include_url=False, include_input=False)
+    found = fault.errors(include_url=False)
     if found[0]["type"] == "json_invalid":
         return Problem(400, "not-json", f"The body is not JSON: {_after_colon(found[0]['msg'])}.")
     return invalid([_said(error, prefix) for error in found[:_ERRORS_AT_MOST]], len(found))

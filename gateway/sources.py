@@ -100,7 +100,7 @@ def _file(path: Path) -> bytes:
             raise NoSuchProject from None
         raise SourceAway(f"{path}: {fault.strerror}") from None
     if len(body) > MAX_PROJECT_BYTES:
-        raise BadProject(f"it has more than {MAX_PROJECT_BYTES:,} bytes")
+        raise BadProject(f"it has more bytes than MAX_PROJECT_BYTES, which is {MAX_PROJECT_BYTES:,}")
     return body
 
 

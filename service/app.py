@@ -21,6 +21,7 @@ from service.handlers import Handlers, subscribe
 from service.health import Health
 from service.ledger import Ledger
 from service.reconcile import Reconciler
+from service.room import Allowance
 from service.settings import WorkerSettings
 from service.stores import opened_storage
 from service.supervisor import Patience, Supervisor
@@ -103,7 +104,9 @@ async def worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
 def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
     """Connects the parts; touches neither a disk nor a network."""
     produce, consume = connections(settings)
-    shop = Workshop(ledger.storage, ledger, anyio.CapacityLimiter(settings.copiers), settings.worker_name)
+    copiers = anyio.CapacityLimiter(settings.copiers)
+    allowance = Allowance(settings.max_export_assets, settings.max_export_bytes)
+    shop = Workshop(ledger.storage, ledger, copiers, settings.worker_name, allowance)
     announcer = Announcer(produce)
     consumption = Consumption()
     fitness = Fitness(ledger, store, consumption)

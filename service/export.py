@@ -23,13 +23,13 @@ from service.errors import Interrupted, Trouble, Verdict
 from service.ledger import Decision, Ledger
 from service.liveness import Meanwhile, obey_others, rival_finished, watch_over
 from service.manifest import write_manifest
-from service.model import Draft, Fact, Found, Plan, Unreadable
+from service.model import Draft, Fact, Facts, Found, Plan, Unreadable
 from service.naming import folder_name
 from service.outcome import completed, failed
 from service.packing import archive_bytes_about, lay_out, packed_copies, tree_of
 from service.plan import plan_export
 from service.progress import Halt, Meter, Report, Stop
-from service.room import insist_on_room
+from service.room import Allowance, insist_on_room
 from service.segments import Extent, Written
 from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
@@ -54,6 +54,7 @@ class Workshop:
     """Shared by all exports of a process; apart from anyio's own threads, which others need for other things."""
     worker: str = ""
     """Who notes an unexpected error; without a name (`run`) the error counts against no export."""
+    allowance: Allowance = Allowance()
 
 
 async def export(command: ExportStart, shop: Workshop, report: Report, stop: Stop) -> Decision:
@@ -189,7 +190,7 @@ class _Work:
         async with self._at(Stage.PLANNING, State.PLANNING):
             draft = await to_thread.run_sync(self._draft)
             facts = await survey(draft, self.shop.storage)
-            plan = await to_thread.run_sync(settle, draft, facts)
+            plan = await to_thread.run_sync(self._settled, draft, facts)
             await to_thread.run_sync(self.attempt.note_facts, facts)
         async with self._at(Stage.COPYING, State.COPYING):
             plan, media = await self._copy(plan, facts)
@@ -218,7 +219,14 @@ class _Work:
         wanted = folder_name(self.project.id, self.command.requested_at)
         folder = self.shop.ledger.reserve(self.command.export_id, wanted)
         earlier = earlier_export(self.shop.ledger, self.command, self.project)
-        return plan_export(self.command, self.project, folder, earlier)
+        draft = plan_export(self.command, self.project, folder, earlier)
+        self.shop.allowance.insist_on_few(draft)
+        return draft
+
+    def _settled(self, draft: Draft, facts: Facts) -> Plan:
+        plan = settle(draft, facts)
+        self.shop.allowance.insist_on_small(plan)
+        return plan
 
     async def _in_a_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """For what may take long: not among anyio's own threads, which signs of life need."""
@@ -238,7 +246,7 @@ class _Work:
             if not faults and again == facts:
                 break
             facts, before = again, frozenset(plan.copies)
-            plan = await to_thread.run_sync(settle, plan.draft, facts)
+            plan = await to_thread.run_sync(self._settled, plan.draft, facts)
             # Two files may come from one source (a narration's slices): never from two versions of it.
             media = {copy.name: media[copy.name] for copy in plan.copies if copy.name in media and copy in before}
             await to_thread.run_sync(self._expect, plan, media)

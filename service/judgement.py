@@ -102,7 +102,10 @@ def _deadline(history: Sequence[Past], now_ns: int, deadline_seconds: int) -> Ve
     if not is_over or len(in_vain) < DEADLINE_ATTEMPTS:
         return None
     hours = deadline_seconds / 3600
-    return Verdict(ErrorCode.DEADLINE_EXCEEDED, f"no file was finished for {hours:g} hours, whoever tried")
+    return Verdict(
+        ErrorCode.DEADLINE_EXCEEDED,
+        f"no file was finished for {hours:g} hours (EXPORT_DEADLINE_SECONDS), whoever tried",
+    )
 
 
 def _is_one_worker(attempts: Sequence[Past]) -> bool:

@@ -76,10 +76,20 @@ def completed(
         counts=_counts(plan),
         omissions=tuple(omission.as_message() for omission in plan.omissions[:MAX_OMISSIONS_IN_MESSAGE]),
         omissions_total=len(plan.omissions),
-        warnings=plan.warnings[:MAX_WARNINGS_IN_MESSAGE],
+        warnings=_first_warnings(plan.warnings),
         timings_seconds={stage: round(seconds, 3) for stage, seconds in timings.items()},
         expires_at=None if retain is None else at + timedelta(seconds=retain),
     )
+
+
+def _first_warnings(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as a message holds; what was cut off is not cut off in silence."""
+    if len(warnings) <= MAX_WARNINGS_IN_MESSAGE:
+        return warnings
+    told = warnings[: MAX_WARNINGS_IN_MESSAGE - 1]
+    more = len(warnings) - len(told)
+    rest = f"and {more:,} more, which manifest.json lists: MAX_WARNINGS_IN_MESSAGE is {MAX_WARNINGS_IN_MESSAGE:,}"
+    return (*told, rest)
 
 
 def _archive(folder: str, layout: Layout, archive: ZipPlan) -> ArchiveSummary:

@@ -1,16 +1,41 @@
-"""Is there room for an export? Asked before a byte of it is copied. Synchronous: call it from a thread."""
+"""May an export be so large, and is there room for it? Asked before a byte of it is copied. Synchronous."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from contracts import ErrorCode
 from service.attempt import Attempt
-from service.errors import Trouble
-from service.model import Copy
+from service.errors import Trouble, Verdict
+from service.model import Copy, Draft, Plan
 from service.segments import BLOCK_BYTES, Extent, whole_file
 from service.streaming_zip import ALIGNED_FROM_BYTES
 
 SPARE_BYTES = 16 * 1024 * 1024
 """Left free for texts, journal and whatever else lives on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How large one export may be, as an operator has it; nothing stands for any size."""
+
+    assets: int | None = None
+    size_bytes: int | None = None
+
+    def insist_on_few(self, draft: Draft) -> None:
+        """Raises Verdict(limit_exceeded), before a file is looked at."""
+        found = len(draft.wanted)
+        if self.assets is not None and found > self.assets:
+            raise _exceeded(f"{found:,} finished assets are asked for; EXPORT_MAX_EXPORT_ASSETS is {self.assets:,}")
+
+    def insist_on_small(self, plan: Plan) -> None:
+        """Raises Verdict(limit_exceeded), once the sizes are known."""
+        found = plan.size_bytes
+        if self.size_bytes is not None and found > self.size_bytes:
+            raise _exceeded(f"the media have {found:,} bytes; EXPORT_MAX_EXPORT_BYTES is {self.size_bytes:,}")
+
+
+def _exceeded(detail: str) -> Verdict:
+    return Verdict(ErrorCode.LIMIT_EXCEEDED, detail)
 
 
 def insist_on_room(attempt: Attempt, copies: Sequence[Copy], packed: Sequence[Copy], archive_bytes: int) -> None:

@@ -86,6 +86,12 @@ class WorkerSettings(StorageSettings):
     """Where /livez and /readyz are answered."""
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
     """0 takes a free one, which the log names."""
+    max_export_assets: Annotated[int, Field(ge=1)] | None = None
+    """Finished assets that one export may ask for; one that asks for more is decided failed before any is looked at.
+    For workers, all alike: what one of them decides holds."""
+    max_export_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Bytes of all media of one export, its ZIP not counted; one with more is decided failed before any is copied.
+    For workers, all alike."""
     probe_seconds: Seconds = 5.0
     """How often the worker looks whether its storage is there."""
     patience_seconds: Seconds = 10.0

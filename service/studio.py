@@ -23,7 +23,7 @@ from pydantic import (
 
 from contracts import CompletedAsset, Project, Section, Sentence, Slice, WordTiming
 from contracts.base import ItemId, Milliseconds, ProjectId, Reference
-from contracts.limits import MAX_SECTIONS, MAX_SENTENCES, MAX_TITLE_CHARACTERS, MAX_WORD_TIMINGS
+from contracts.limits import MAX_SECTIONS, MAX_SENTENCES, MAX_TITLE_CHARACTERS, MAX_WORD_CHARACTERS, MAX_WORD_TIMINGS
 from contracts.project import Text, Title
 
 
@@ -162,7 +162,7 @@ class _Ordered(_Studio):
 
 
 class _Word(_Studio):
-    word: Annotated[str, StringConstraints(max_length=1000)]
+    word: Annotated[str, StringConstraints(max_length=MAX_WORD_CHARACTERS)]
     start_ms: _Time = Field(alias="startMs")
     end_ms: _Time = Field(alias="endMs")
 

@@ -236,9 +236,9 @@ PLAIN = {
     ),
     "a field of an asset": (
         {"sections": [{"sentences": [{"image": {"status": "completed", "uri": ""}}]}]},
-        "sections.0.sentences.0.image.uri: may hold 1 to 2,048 characters, none of them a control character (section",
+        "sections.0.sentences.0.image.uri: must hold something, and no control character (section",
     ),
-    "a section": ({"sections": [{"id": ""}]}, "sections.0.id: may hold 1 to 128 characters"),
+    "a section": ({"sections": [{"id": ""}]}, "sections.0.id: must hold something, and no control character"),
 }
 
 
