@@ -1,0 +1,95 @@
+"""Bundles and archives of changes are downloaded as they were made; the whole folder can be had beside them."""
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker.commands import Document
+from tests.cli.command import call
+from tests.gateway.replicas import House, Replica, house
+from tests.gateway.test_downloads import download, folder, made
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    async with house(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def replica(home: House) -> Replica:
+    await home.worker()
+    return await home.replica()
+
+
+def names_in(content: bytes) -> list[str]:
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        assert opened.testzip() is None
+        return opened.namelist()
+
+
+async def test_a_bundle_is_downloaded_under_its_own_name(home: House, replica: Replica) -> None:
+    shown = await made(home, replica, home.project(), archive="otioz")
+    answer = await replica.http.get(download(shown))
+    assert f'filename="{folder(home, shown).name}.otioz"' in answer.headers["content-disposition"]
+    assert answer.headers["etag"] == shown["result"]["archive"]["etag"]
+    assert names_in(answer.content)[:3] == ["content.otio", "version.txt", "media/"]
+
+
+async def test_the_whole_folder_can_be_had_beside_it(home: House, replica: Replica) -> None:
+    shown = await made(home, replica, home.project(), archive="otioz")
+    answer = await replica.http.get(download(shown), params={"which": "folder"})
+    name = folder(home, shown).name
+    assert f'filename="{name}.zip"' in answer.headers["content-disposition"]
+    assert {f"{name}/timeline.otio", f"{name}/manifest.json"} <= set(names_in(answer.content))
+    assert answer.headers["etag"] != shown["result"]["archive"]["etag"]
+
+
+async def test_a_bundle_that_was_removed_leaves_the_folder(home: House, replica: Replica) -> None:
+    shown = await made(home, replica, home.project(), archive="otioz")
+    (home.exports / f"{folder(home, shown).name}.otioz").unlink()
+    answer = await replica.http.get(download(shown))
+    assert f'filename="{folder(home, shown).name}.zip"' in answer.headers["content-disposition"]
+
+
+async def test_only_what_changed_is_downloaded_where_that_was_asked_for(home: House, replica: Replica) -> None:
+    project = home.project()
+    first = await made(home, replica, project)
+    later = await made(home, replica, project, archive="zip", since=first["export_id"])
+    assert later["result"]["archive"]["layout"] == "changes"
+    content = (await replica.http.get(download(later))).content
+    assert not [name for name in names_in(content) if "/" in name and not name.endswith("/")]
+    assert "manifest.json" in names_in(content)
+
+
+async def test_a_signed_link_is_good_for_either(home: House, replica: Replica) -> None:
+    shown: Document = await made(home, replica, home.project(), archive="otioz")
+    link = str(shown["links"]["download"])
+    assert (await replica.http.head(link)).status_code == 200
+    assert (await replica.http.head(f"{link}&which=folder")).status_code == 200
+
+
+async def test_fetch_gives_it_its_own_name_and_verifies_it(home: House, replica: Replica, tmp_path: Path) -> None:
+    project = home.project()
+    first = await made(home, replica, project)
+    for ending, options in (
+        (".otioz", {"archive": "otioz"}),
+        ("_changes.zip", {"archive": "zip", "since": first["export_id"]}),
+    ):
+        shown = await made(home, replica, project, **options)
+        said = await asyncio.to_thread(call, "fetch", shown["export_id"], "--to", tmp_path, "--gateway", replica.url)
+        assert said.code == 0, said
+        assert (tmp_path / f"{folder(home, shown).name}{ending}").is_file()
+
+
+async def test_a_plan_says_how_large_the_archive_that_is_asked_for_would_be(home: House, replica: Replica) -> None:
+    project = home.project()
+    body = {"project": project, "options": {"archive": "otioz"}}
+    planned = (await replica.http.post(f"/api/v1/projects/{project['id']}/export/plan", json=body)).json()
+    shown = await made(home, replica, project, archive="otioz")
+    assert planned["archive"] == "otioz"
+    assert planned["archive_size_bytes"] == shown["result"]["archive"]["size_bytes"]
