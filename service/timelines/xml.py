@@ -12,16 +12,19 @@ class Xml:
 
     def __init__(self) -> None:
         self._open: list[str] = []
+        self._margin = ""
 
     def open(self, name: str, /, **attributes: Value) -> str:
         """An element with others in it. An attribute that is None is left out; `in_` is written `in`."""
         line = f"{self._margin}<{name}{_attributes(attributes)}>\n"
         self._open.append(name)
+        self._margin += " "
         return line
 
     def close(self) -> str:
         """The end of the element that was opened last."""
         name = self._open.pop()
+        self._margin = self._margin[1:]
         return f"{self._margin}</{name}>\n"
 
     def empty(self, name: str, /, **attributes: Value) -> str:
@@ -29,14 +32,13 @@ class Xml:
 
     def leaf(self, name: str, text: str | int, /, **attributes: Value) -> str:
         """An element with text in it."""
-        return f"{self._margin}<{name}{_attributes(attributes)}>{escape(str(text))}</{name}>\n"
-
-    @property
-    def _margin(self) -> str:
-        return " " * len(self._open)
+        written = escape(text) if isinstance(text, str) else text
+        return f"{self._margin}<{name}{_attributes(attributes)}>{written}</{name}>\n"
 
 
 def _attributes(attributes: dict[str, Value]) -> str:
+    if not attributes:  # half of all elements; worth a tenth of the time
+        return ""
     return "".join(
         f" {name.rstrip('_')}={quoteattr(str(value))}" for name, value in attributes.items() if value is not None
     )

@@ -12,6 +12,7 @@ from contracts.messages import Timeline
 from service.cut import Cut, make_cut
 from service.media import Container, Media, Picture, Sound
 from service.model import Copy, Plan
+from service.probe import probe
 from service.timelines import TIMELINES, write_timeline
 from tests.core.projects import FIVE_SECONDS, PENDING, completed, found, part, plan, project, section
 
@@ -104,6 +105,16 @@ def _make(copy: Copy, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
     subprocess.run([*quiet, *FOOTAGE[copy.uri].arguments, "-flags", "+bitexact", str(path)], check=True, timeout=60)
+
+
+def probed(told: Plan, folder: Path) -> Plan:
+    """The plan with what the files say of themselves."""
+    return replace(told, copies=tuple(replace(copy, media=_facts(folder / copy.name)) for copy in told.copies))
+
+
+def _facts(path: Path) -> Media:
+    content = path.read_bytes()
+    return probe(lambda start, stop: content[start:stop], len(content))
 
 
 def assemble(told: Plan, folder: Path) -> Cut:

@@ -8,13 +8,14 @@ import pytest
 
 from tests.house.repository import ROOT
 
-TOOLS = ["unzip", "zip", "7z", "bsdtar", "chromium", "rsync", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"]
+TOOLS = ["unzip", "zip", "7z", "bsdtar", "chromium", "rsync", "melt", "faketime", "ffmpeg"]
+MAKERS = ["mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"]
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """A PATH of its own: all tools, and an apt-get that writes down what it is asked for."""
-    for name in TOOLS:
+    for name in [*TOOLS, *MAKERS]:
         fake(tmp_path, name, "")
     fake(tmp_path, "apt-get", f'echo "$@" >>{tmp_path}/asked; echo noise; echo noise >&2')
     return tmp_path
