@@ -6,6 +6,7 @@ Two, because a memory alarm stops a connection that publishes, and acknowledgeme
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from aio_pika import RobustConnection, RobustQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from faststream.rabbit import Channel, RabbitBroker
 from faststream.rabbit.subscriber.usecase import RabbitSubscriber
+from pamqp import decode
 
 from service.settings import BrokerSettings
 
@@ -37,6 +39,7 @@ class NotStarted(Exception):
 
 def connections(settings: BrokerSettings) -> tuple[RabbitBroker, RabbitBroker]:
     """For publishing and for consuming; neither connects before it is started."""
+    _bear_what_cannot_be_read()
     return _broker(settings, "publishing"), _broker(settings, "consuming")
 
 
@@ -69,6 +72,35 @@ class _Connection(RobustConnection):
             with anyio.CancelScope(shield=True):
                 await self.close()
             raise
+
+
+def _bear_what_cannot_be_read() -> None:
+    """A sender may write properties that no reader understands: a time in nanoseconds, Latin-1 in an id.
+
+    pamqp 4 raises, aiormq 7 then gives up the connection, and the broker delivers the message to the next worker: one
+    such message ends the connections of all workers in turn, two hundred times. So what cannot be read is left out.
+    """
+    decode.METHODS.update(shortstr=_short_text, timestamp=_moment, table=_table)
+    decode.TABLE_MAPPING.update({b"T": _moment, b"F": _table})
+
+
+def _short_text(value: bytes) -> tuple[int, str]:
+    end = value[0] + 1
+    return end, value[1:end].decode(errors="replace")
+
+
+def _moment(value: bytes) -> tuple[int, datetime | None]:
+    try:
+        return decode.timestamp(value)
+    except (ValueError, OverflowError):
+        return 8, None
+
+
+def _table(value: bytes) -> tuple[int, Any]:
+    try:
+        return decode.field_table(value)
+    except ValueError:
+        return 4 + int.from_bytes(value[:4], "big"), {}
 
 
 def _end_its_alarm(connection: Any) -> None:

@@ -18,6 +18,8 @@ _TRAVEL_MARKS = ("x-delivery-count", "x-death", "x-first-death-", "x-last-death-
 
 # A frame has 128 KiB (frame_max), and a header's text may take four bytes a character.
 _HEADERS_SENT_ON_CHARACTERS = 16 * 1024
+_SHORT_TEXT_BYTES = 255
+"""Of a property, by AMQP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Delivery:
     @property
     def headers_to_send_on(self) -> dict[str, object]:
         """What can be written again: plain values (a text that is no UTF-8 comes as bytes), as many as fit a frame."""
-        plain = (str, int, float, datetime, type(None))
+        # No float: pamqp 4 writes each with single precision, and raises where that is not enough.
+        plain = (str, int, datetime, type(None))
         written: dict[str, object] = {
             name: value if isinstance(value, plain) else repr(value) for name, value in self.headers.items()
         }
@@ -82,7 +85,9 @@ class Delivery:
 def anew(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
     """The same command as a new message, at the end of the queue."""
     plain = {name: value for name, value in headers.items() if isinstance(value, str | int)}
-    message_id = str(plain.get("ce-id", f"{export_id}:{topology.START}"))
+    message_id = str(plain.get("ce-id", ""))
+    if not 0 < len(message_id.encode()) <= _SHORT_TEXT_BYTES:
+        message_id = f"{export_id}:{topology.START}"
     return Envelope(topology.START, body, message_id, export_id, plain, is_persistent=True)
 
 

@@ -115,7 +115,10 @@ class Handlers:
 
     async def _not_now(self, delivery: Delivery, trouble: Trouble) -> None:
         """Another worker may know a newer contract, or have its storage."""
-        log.warning("a message of %s is handed back: %s", delivery.routing_key, trouble.detail)
+        # What comes back again and again within seconds is said once.
+        is_news = trouble.code is not ErrorCode.UNSUPPORTED_VERSION or delivery.earlier_deliveries == 0
+        level = logging.WARNING if is_news else logging.DEBUG
+        log.log(level, "a message of %s is handed back: %s", delivery.routing_key, trouble.detail)
         if trouble.code is not ErrorCode.UNSUPPORTED_VERSION:
             await self.supervisor.fitness.look()
             # Longer each time, as far as the broker counts: it gives up on what comes back too often.

@@ -3,8 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable
+from typing import Any
 
+import aiormq
 import pytest
+from pamqp import encode
+from pamqp.commands import Basic
 
 from tests.broker.commands import Document, export_start, start
 from tests.broker.stage import Stage
@@ -147,6 +151,46 @@ async def test_a_bad_message_under_the_id_of_an_export_does_it_no_harm(stage: St
     [(_, headers)] = await stage.parked()
     assert headers["x-reason"] == "invalid_message"
     await stage.ended(good)
+
+
+# ---- what no reader understands beside a body
+
+
+class Octets(str):
+    """A text that is written in another encoding."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xe9\xff"
+
+
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "a time in nanoseconds": {"timestamp": 1_764_000_000_000_000_000},
+    "a time after all times": {"timestamp": 2**64 - 1},
+    "Latin-1 in its id": {"message_id": Octets("é")},
+    "Latin-1 in its type": {"content_type": Octets("é")},
+    "Latin-1 in the name of a header": {"headers": {Octets("é"): 1}},
+}
+
+
+@pytest.mark.parametrize("properties", UNREADABLE.values(), ids=UNREADABLE)
+async def test_properties_that_no_reader_understands_end_no_connection(
+    stage: Stage, properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would end the connection of every worker in turn, with the exports' deliveries that hang on it."""
+    monkeypatch.setitem(encode.METHODS, "timestamp", lambda number: number.to_bytes(8, "big"))
+    [worker] = await stage.workers.ready()
+    good = message(stage)
+    connection = await aiormq.connect(stage.node.url())
+    async with connection:
+        channel = await connection.channel()
+        beside = Basic.Properties(delivery_mode=2, **properties)
+        await channel.basic_publish(
+            written(good), exchange="export.events", routing_key="export.start", properties=beside
+        )
+        await stage.ended(good)
+    assert "connection" not in worker.said
 
 
 # ---- what somebody newer may read

@@ -250,8 +250,8 @@ class NarrowDisk(Disk):
         return 0 if self.is_full else super().free_bytes(path)
 
 
-async def until(there: Callable[[], object], patience_seconds: float = PATIENCE_SECONDS) -> None:
-    with anyio.fail_after(patience_seconds):
+async def until(there: Callable[[], object], patience_seconds: float | None = None) -> None:
+    with anyio.fail_after(patience_seconds or PATIENCE_SECONDS):
         while not there():  # noqa: ASYNC110 (it is about another party's state)
             await anyio.sleep(0.005)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -140,6 +141,7 @@ async def test_a_nul_in_a_title_is_no_reason_to_fail(stand: Stand) -> None:
 async def test_a_message_of_a_newer_contract_is_handed_on_and_fails_when_nobody_takes_it(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, logger="service.handlers")
     async with stand.working(unavailable_seconds=0.1):
         await stand.rabbit.send("export.start", with_(version=2)(stand))
         error = await stand.failed("bad")
@@ -148,7 +150,37 @@ async def test_a_message_of_a_newer_contract_is_handed_on_and_fails_when_nobody_
     assert "no other worker took it" in error["detail"]
     handed_back = [record for record in caplog.records if "is handed back" in record.message]
     assert len(handed_back) == NEWER_VERSION_TRIES + 1
+    assert [record.levelname for record in handed_back].count("WARNING") == 1
     assert len(stand.terminals("bad")) == 1
+
+
+async def test_a_version_of_a_thousand_digits_is_in_no_log(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    async with stand.working(unavailable_seconds=0.1):
+        await stand.rabbit.send("export.start", with_(version=10**4000)(stand))
+        assert (await stand.failed("bad"))["code"] == "unsupported_version"
+    assert len(caplog.text) < LOG_CHARACTERS
+
+
+async def test_headers_that_our_library_does_not_write_are_parked_as_text(stand: Stand) -> None:
+    async with stand.working():
+        await stand.rabbit.send(
+            "export.start", b"not JSON", x_ratio=1.5, x_list=[1, {"a": None}], x_bytes=bytearray(b"a")
+        )
+        [parked] = await stand.rabbit.taken("export.parked")
+    assert parked.headers["x-ratio"] == "1.5"
+    assert parked.headers["x-list"] == "[1, {'a': None}]"
+    assert "a" in str(parked.headers["x-bytes"])
+
+
+async def test_an_id_that_is_too_long_for_a_property_does_not_keep_a_command_from_being_sent_anew(stand: Stand) -> None:
+    async with stand.rabbit.spied("export.start") as spy:
+        async with stand.working():
+            command = export_start("e1", stand.project())
+            await stand.rabbit.send("export.start", command, exchange="export.dead", ce_id="i" * 300)
+            await stand.ended("e1")
+        [anew] = await stand.rabbit.taken(spy)
+    assert anew.message_id == "e1:export.start"
+    assert anew.headers["ce-id"] == "i" * 300
 
 
 async def test_a_newer_message_with_fields_that_nobody_knows_here_is_newer_and_not_bad(stand: Stand) -> None:
