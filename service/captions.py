@@ -11,9 +11,6 @@ from service.cut import Cut
 from service.model import Plan
 from service.spoken import spoken
 
-SRT = "captions.srt"
-VTT = "captions.vtt"
-
 
 def write_srt(plan: Plan, cut: Cut) -> Iterator[str]:
     """A cue a piece, numbered from 1."""

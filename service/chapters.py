@@ -8,12 +8,12 @@ expect, since the file itself has no place for a remark.
 from collections.abc import Iterator
 from math import floor
 
+from service.contents import CHAPTERS
 from service.cut import Chapter, Cut
 from service.graphemes import graphemes
 from service.model import Plan
 from service.timecodes import clock
 
-CHAPTERS = "chapters.txt"
 LEAST_CHAPTERS = 3
 LEAST_SECONDS = 10
 TITLE_CHARACTERS = 100

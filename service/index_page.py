@@ -7,7 +7,17 @@ more. What comes from outside is made safe in `index_words`, and nowhere else.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import floor
 
-from contracts import Reason, Section
+from contracts import Caption, Reason, Section, Timeline
+from service.contents import (
+    CAPTION_NAMES,
+    CHAPTERS,
+    INDEX_TABLE,
+    MANIFEST,
+    METADATA,
+    SCRIPT,
+    TIMELINE_NAMES,
+    text_names,
+)
 from service.cut import Cut, Slot
 from service.index_card import Page, card, file, lacking, player
 from service.index_style import source_of, style
@@ -16,29 +26,27 @@ from service.listing import decimal
 from service.model import Omission, Plan
 from service.timecodes import clock, timecode
 
-PAGE = "index.html"
-
-LINKS: Mapping[str, str] = {
-    "script.txt": "Script",
-    "timeline.otio": "OpenTimelineIO",
-    "timeline.fcpxml": "Final Cut Pro",
-    "timeline_premiere.xml": "Premiere Pro",
-    "timeline.mlt": "Shotcut",
-    "captions.srt": "Captions (SRT)",
-    "captions.vtt": "Captions (WebVTT)",
-    "chapters.txt": "Chapters",
-    "index.csv": "Table",
-    "metadata.json": "Metadata",
-    "manifest.json": "Manifest",
+_LINKS: Mapping[str, str] = {
+    SCRIPT: "Script",
+    TIMELINE_NAMES[Timeline.OTIO]: "OpenTimelineIO",
+    TIMELINE_NAMES[Timeline.FCPXML]: "Final Cut Pro",
+    TIMELINE_NAMES[Timeline.PREMIERE]: "Premiere Pro",
+    TIMELINE_NAMES[Timeline.MLT]: "Shotcut",
+    CAPTION_NAMES[Caption.SRT]: "Captions (SRT)",
+    CAPTION_NAMES[Caption.VTT]: "Captions (WebVTT)",
+    CHAPTERS: "Chapters",
+    INDEX_TABLE: "Table",
+    METADATA: "Metadata",
+    MANIFEST: "Manifest",
 }
 """What the other files at the top of the folder are called for a reader, in the order in which they are shown."""
 
 
-def write_index_page(plan: Plan, cut: Cut, beside: Sequence[str] = ()) -> Iterator[str]:
-    """The page in pieces, about one a sentence. `beside` names the other files that lie beside it, to be linked."""
+def write_index_page(plan: Plan, cut: Cut) -> Iterator[str]:
+    """The page in pieces, about one a sentence."""
     page = Page.of(plan, cut)
     yield from _top(page)
-    yield from _header(page, beside)
+    yield from _header(page)
     yield '<main id="story">\n'
     yield from _notes(page)
     yield from _contents(page)
@@ -64,16 +72,19 @@ def _top(page: Page) -> Iterator[str]:
     yield f'<a class="skip" href="#story"{page.english}>Skip to the story</a>\n'
 
 
-def _header(page: Page, beside: Sequence[str]) -> Iterator[str]:
+def _header(page: Page) -> Iterator[str]:
     moment = page.plan.draft.requested_at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
     yield f'<header>\n<p class="quiet"{page.english}>Exported {moment} UTC</p>\n'
     yield f'<h1 dir="auto">{page.title}</h1>\n<ul class="facts figures"{page.english}>\n'
     for number, words in _facts(page):
         yield f"<li><b>{number}</b> {words}</li>\n"
     yield "</ul>\n"
-    links = [f'<li><a href="{url(name)}">{label}</a></li>\n' for name, label in LINKS.items() if name in beside]
-    if links:
-        yield f'<nav aria-label="Files of this export"{page.english}><ul class="links">\n{"".join(links)}</ul></nav>\n'
+    yield f'<nav aria-label="Files of this export"{page.english}><ul class="links">\n'
+    beside = {*text_names(page.plan.draft.options), MANIFEST}
+    for name, label in _LINKS.items():
+        if name in beside:
+            yield f'<li><a href="{url(name)}">{label}</a></li>\n'
+    yield "</ul></nav>\n"
     yield "</header>\n"
 
 
@@ -93,10 +104,10 @@ def _notes(page: Page) -> Iterator[str]:
     if not (missing or chosen or page.plan.warnings):
         return
     yield f'<div class="notes"{page.english}>\n'
-    if page.plan.warnings:
-        yield from _note("Good to know", len(page.plan.warnings), map(text, page.plan.warnings))
     if missing:
         yield from _note("Not in this export", len(missing), map(_row, missing))
+    if page.plan.warnings:
+        yield from _note("Good to know", len(page.plan.warnings), map(text, page.plan.warnings))
     if chosen:
         yield f'<p class="note calm">{counted(chosen, "file")} left out as you chose.</p>\n'
     yield "</div>\n"

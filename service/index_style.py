@@ -40,7 +40,7 @@ a { color: var(--accent); text-underline-offset: .18em; }
 .quiet { color: var(--quiet); }
 .figures { font-variant-numeric: tabular-nums; }
 
-header { padding: clamp(2.2rem, 7vw, 5rem) 0 clamp(1.5rem, 4vw, 2.8rem); display: grid; gap: 1.1rem; }
+header { padding: clamp(2rem, 5vw, 4rem) 0 clamp(1.5rem, 3vw, 2.2rem); display: grid; gap: 1rem; }
 h1 { font-size: clamp(1.9rem, 5.5vw, 3.2rem); line-height: 1.1; letter-spacing: -.03em; text-wrap: balance; }
 .facts { display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; color: var(--quiet); }
 .facts b { color: var(--text); font-weight: 600; }
@@ -49,14 +49,15 @@ h1 { font-size: clamp(1.9rem, 5.5vw, 3.2rem); line-height: 1.1; letter-spacing: 
   background: var(--card); text-decoration: none; font-size: .92rem; }
 .links a:hover { border-color: var(--accent); }
 
-main { display: grid; gap: clamp(2.4rem, 6vw, 4.2rem); grid-template-columns: minmax(0, 1fr); }
-.notes { display: grid; gap: .8rem; }
+main { display: grid; gap: clamp(2.2rem, 5vw, 3.4rem); grid-template-columns: minmax(0, 1fr); }
+.notes { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
+  align-items: start; }
 .note { padding: 1rem 1.3rem; background: var(--card); border: 1px solid var(--line); border-radius: .8rem;
   border-left: .35rem solid var(--notice); }
 .note.calm { border-left-color: var(--accent); }
 .note summary { cursor: pointer; }
 .note summary h2 { display: inline; font-size: 1.02rem; letter-spacing: 0; }
-.note ul { margin-top: .6rem; display: grid; gap: .25rem; }
+.note ul { margin-top: .6rem; display: grid; gap: .35rem; font-size: .92rem; line-height: 1.45; }
 .contents { columns: 17rem; column-gap: 2.5rem; }
 .contents li { display: flex; gap: .8rem; break-inside: avoid; padding: .2rem 0; }
 .contents a { flex: 1; }

@@ -14,7 +14,6 @@ from service.model import Copy, Plan
 from service.naming import one_line, plain_text
 from service.timecodes import timecode
 
-TABLE = "index.csv"
 COLUMNS = (
     *("seq", "section", "section_title", "sentence_id", "kind", "text", "file", "status", "reason", "detail"),
     *("start_timecode", "start_seconds", "duration_seconds", "size_bytes"),

@@ -17,8 +17,6 @@ from service.listing import Asset, Places, assets
 from service.model import Copy, Omission, Plan
 from service.timecodes import milliseconds
 
-METADATA = "metadata.json"
-
 
 def write_metadata(plan: Plan, cut: Cut) -> Iterator[str]:
     """A line for each sentence, so that a large one need never be in memory."""

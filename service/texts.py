@@ -6,7 +6,7 @@ from functools import partial
 from contracts import Caption
 from service.captions import write_srt, write_vtt
 from service.chapters import write_chapters
-from service.contents import CAPTION_NAMES, CHAPTERS, INDEX_PAGE, INDEX_TABLE, MANIFEST, METADATA, SCRIPT, text_names
+from service.contents import CAPTION_NAMES, CHAPTERS, INDEX_PAGE, INDEX_TABLE, METADATA, SCRIPT, text_names
 from service.cut import Cut, make_cut
 from service.index_page import write_index_page
 from service.index_table import write_index_table
@@ -26,7 +26,7 @@ _WRITERS: dict[str, Write] = {
     CAPTION_NAMES[Caption.SRT]: write_srt,
     CAPTION_NAMES[Caption.VTT]: write_vtt,
     CHAPTERS: write_chapters,
-    INDEX_PAGE: lambda plan, cut: write_index_page(plan, cut, [*text_names(plan.draft.options), MANIFEST]),
+    INDEX_PAGE: write_index_page,
     INDEX_TABLE: write_index_table,
     METADATA: write_metadata,
     **{file.name: partial(write_timeline, timeline=timeline) for timeline, file in TIMELINES.items()},

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
 
-from contracts import Reason, Sentence
-from service.index_page import LINKS, write_index_page
+from contracts import ExportOptions, Reason, Sentence
+from service.contents import MANIFEST, text_names
+from service.index_page import write_index_page
 from service.naming import one_line, plain_text
 from service.settle import settle
 from tests.core.hostile_titles import HOSTILE_TITLES
@@ -42,9 +44,9 @@ ATTRIBUTES = {
 class Page(HTMLParser):
     """What a browser makes of it, as far as the standard library knows."""
 
-    def __init__(self, story: Told, *beside: str) -> None:
+    def __init__(self, story: Told) -> None:
         super().__init__()
-        self.html = "".join(write_index_page(*story, beside))
+        self.html = "".join(write_index_page(*story))
         self.open: list[str] = []
         self.tags: Counter[str] = Counter()
         self.attributes: list[tuple[str, str, str]] = []
@@ -113,7 +115,7 @@ def test_an_empty_project_has_a_page_too() -> None:
 @given(stories)
 def test_every_file_is_on_it(story: Told) -> None:
     page = Page(story)
-    shown = {unquote(value) for value in page.values("src", "href") if not value.startswith("#")}
+    shown = {unquote(value) for value in page.values("src", "href") if "/" in value}
     assert shown == {copy.name for copy in story.plan.copies}
     assert page.tags["audio"] == sum(copy.spot.kind == "audio" for copy in story.plan.copies)
     assert page.tags["video"] == sum(copy.spot.kind == "video" for copy in story.plan.copies)
@@ -143,11 +145,13 @@ def test_every_link_leads_somewhere(story: Told) -> None:
     assert set(page.values("aria-labelledby")) <= set(ids)
 
 
-def test_what_lies_beside_it_is_linked() -> None:
-    page = Page(narrated(("One.", 1)), "index.csv", "timeline.otio", "unknown.bin", "index.html")
-    links = [value for value in page.values("href") if not value.startswith(("#", "audio/"))]
-    assert links == ["timeline.otio", "index.csv"]
-    assert set(LINKS) >= {"script.txt", "manifest.json", "captions.vtt", "chapters.txt", "metadata.json"}
+@pytest.mark.parametrize(
+    "options", [{}, {"timelines": (), "captions": ()}, {"timelines": ("mlt",), "captions": ("vtt",)}]
+)
+def test_what_lies_beside_it_is_linked(options: dict[str, Any]) -> None:
+    story = told(LIGHTHOUSE, **options)
+    links = [value for value in Page(story).values("href") if "/" not in value and not value.startswith("#")]
+    assert {*links, "index.html"} == {*text_names(story.plan.draft.options), MANIFEST}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,9 @@ def test_hostile_titles_stay_text() -> None:
 def assert_obeys_nothing(page: Page) -> None:
     assert set(page.tags) <= TAGS
     assert {name for _, name, _ in page.attributes} <= ATTRIBUTES
-    assert all(value.startswith(("#", "audio/", "images/", "videos/")) for value in page.values("href", "src"))
+    beside = {*text_names(ExportOptions()), MANIFEST}
+    addresses = [value for value in page.values("href", "src") if value not in beside]
+    assert all(value.startswith(("#", "audio/", "images/", "videos/")) for value in addresses)
     assert not set("\x00\u202e\u2066\u2028\x1b") & set(page.html)
 
 
