@@ -2,19 +2,19 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import anyio
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPConnectionError, AMQPError
 from anyio.abc import TaskGroup
 from faststream import FastStream
 from faststream.rabbit import RabbitBroker
 
 from contracts import topology
 from service.announce import Announcer
-from service.broker import Consumption, NotStarted, connections, unless_the_channel_dies
+from service.broker import BROKER_FAULTS, Consumption, NotStarted, connections, unless_the_channel_dies
 from service.export import Workshop
 from service.fitness import Fitness
 from service.handlers import Handlers, subscribe
@@ -34,6 +34,7 @@ HAND_BACK_SECONDS = 0.8
 ANSWER_SECONDS = 10.0
 """How long the broker may take for an answer that can wait till the next time."""
 PING_SECONDS = 0.5
+BEGIN_AGAIN_SECONDS = 1.0
 BEGIN_SECONDS = 1.0
 """How long an end that comes during the start waits for the connections to be made."""
 
@@ -71,8 +72,7 @@ class Worker:
 
     async def _begin(self, tasks: TaskGroup) -> None:
         try:
-            # The publishing connection first: a message that comes at once must be able to be answered.
-            await self.stream.start()
+            await self._start()
         except AMQPError as fault:
             raise NotStarted(f"RabbitMQ does not let the worker begin: {fault}") from fault
         finally:
@@ -81,6 +81,18 @@ class Worker:
         tasks.start_soon(self.fitness.keep_looking, self.settings.probe_seconds)
         tasks.start_soon(self.reconciler.keep_reconciling, self.settings.reconcile_seconds)
         tasks.start_soon(self.reconciler.keep_sweeping, self.settings.sweep_seconds)
+
+    async def _start(self) -> None:
+        """Once more where a connection is lost meanwhile: that is no refusal. What was half made is given up."""
+        while True:
+            try:
+                # The publishing connection first: a message that comes at once must be able to be answered.
+                return await unless_the_channel_dies(self.stream.start)
+            except (AMQPConnectionError, OSError) as fault:
+                log.warning("the connection was lost while the worker began: %s", fault)
+            with suppress(*BROKER_FAULTS):
+                await self.stream.stop()
+            await anyio.sleep(BEGIN_AGAIN_SECONDS)
 
     async def _end(self) -> None:
         """First no new messages, then the exports, then the connections over which they were given back."""
@@ -122,9 +134,16 @@ def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
         timedelta(seconds=settings.lost_after_seconds),
         timedelta(seconds=settings.abandoned_seconds),
     )
-    health = Health(consumption, fitness, supervisor, lambda: consume.ping(PING_SECONDS))
+    health = Health(consumption, fitness, supervisor, lambda: _is_connected(consume))
     stream = FastStream(produce, consume, logger=None)
     return Worker(settings, stream, produce, consume, announcer, supervisor, fitness, health, reconciler)
+
+
+async def _is_connected(broker: RabbitBroker) -> bool:
+    try:
+        return await broker.ping(PING_SECONDS)
+    except AttributeError:  # FastStream 0.7 waits on a connection that may be given up meanwhile, and then has none
+        return False
 
 
 async def commands_waiting(broker: RabbitBroker) -> int:

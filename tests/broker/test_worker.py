@@ -122,6 +122,15 @@ async def test_a_wire_that_is_cut_within_a_frame_loses_nothing(stage: Stage, cou
         await stage.ended(await stage.ask("torn", stage.project()))
 
 
+@pytest.mark.parametrize("count", [600, 1300, 1700])
+async def test_a_worker_whose_connection_is_lost_while_it_begins_begins_once_more(stage: Stage, count: int) -> None:
+    async with Proxy(stage.node.port) as proxy:
+        proxy.cut_after(count)
+        await stage.workers.ready(broker_url=stage.node.url(USER, proxy.port))
+        assert not proxy.is_to_be_cut
+        await stage.ended(await stage.ask("begun", stage.project()))
+
+
 async def test_a_worker_behind_a_dead_wire_and_its_successor_make_one_export(stage: Stage) -> None:
     async with Proxy(stage.node.port) as proxy:
         await stage.workers.ready(copiers=1, heartbeat_seconds=1, broker_url=stage.node.url(USER, proxy.port))
