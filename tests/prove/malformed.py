@@ -1,0 +1,333 @@
+"""Sends commands as nobody should to a real worker on a real RabbitMQ, and accounts for each of them.
+
+    python -m tests.prove.malformed --count 100000 --seed 1
+
+Each ends once: put aside whole and with its reason, told as one end of its own id, or obeyed, if it is a wish. The
+worker is the same process at the end, says little, does not grow, and makes whatever export is asked for in between.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import aiormq
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from pamqp import commands as amqp
+from pamqp import encode
+
+from contracts import topology
+from tests.broker.commands import export_start, make_exports_root, make_project
+from tests.broker.node import PrivateNode
+from tests.broker.workers import Worker, Workers
+from tests.prove.malformed_drawing import Encoded, Message
+from tests.prove.malformed_messages import KINDS, messages
+from tests.prove.malformed_oracle import End, Expected, expected
+from tests.prove.running import fast_disk
+
+RESULTS = topology.results_queue("malformed")
+SHARES = 10
+"""Of the messages; after each the worker is looked at, and makes an export."""
+AT_ONCE = 100
+UNDER_WAY = 400
+"""Sent, and not accounted for."""
+PATIENCE_SECONDS = 30.0
+LOG_BYTES = 2000
+"""Said of one message, at most."""
+GROWTH, GROWTH_BYTES = 1.25, 50_000_000
+"""Of the resident memory from the end of the first share to the last."""
+PREFETCH = 32
+REASONS = {"invalid_message", "limit_exceeded", "unsupported_version", "conflict", "project_unavailable"}
+LARGE_BYTES = 100_000
+"""Such a message is sent alone: the worker's memory would say how many of them came together, and not what it keeps."""
+
+
+class Stuck(Exception):
+    """Nothing moves any more; what is missing is found when the books are closed."""
+
+
+class Malformed(NamedTuple):
+    """What came of it."""
+
+    cases: int
+    wrong: list[str]
+    ends: Counter[str]
+    log_bytes: int
+    """Said in all."""
+    resident_bytes: Sequence[int]
+    """After each share."""
+    seconds: float
+
+
+async def malformed(node: PrivateNode, home: Path, count: int, seed: int) -> Malformed:
+    """Sends so many; on a node that is running, in an empty directory."""
+    began = time.monotonic()
+    async with _working(node, home) as scene:
+        resident: list[int] = []
+        with contextlib.suppress(Stuck):
+            drawn = messages(seed, count)
+            await scene.send_one_by_one(itertools.islice(drawn, len(KINDS)))
+            for share in range(SHARES):
+                await scene.send_all(itertools.islice(drawn, -(-count // SHARES)))
+                await scene.make_an_export(f"healthy-{share}")
+                resident.append(_resident_bytes(scene.worker))
+        ends = scene.books.close(scene.exports)
+        log_bytes = scene.worker.stderr.stat().st_size
+        wrong = [*scene.wrong, *scene.books.wrong, *_disorder(scene.worker, resident, log_bytes / count)]
+        unconfirmed = scene.worker.said.count("a message to park is not confirmed yet")
+        if scene.books.parked_again > unconfirmed:
+            wrong.append(f"{scene.books.parked_again} were parked again, and {unconfirmed} were not confirmed in time")
+        wrong += [f"{left} message(s) left in {queue}" for queue, left in (await node.left_over()).items()]
+    return Malformed(count, wrong, ends, log_bytes, resident, time.monotonic() - began)
+
+
+def _disorder(worker: Worker, resident: Sequence[int], said_bytes: float) -> Iterator[str]:
+    if worker.exit_code is not None:
+        yield f"the worker ended with {worker.exit_code}: {worker.tail()}"
+    if len(resident) < SHARES:
+        yield f"nothing moved for {PATIENCE_SECONDS} s: {worker.tail()}"
+    elif resident[-1] > GROWTH * resident[0] + GROWTH_BYTES:
+        yield f"the worker grew from {resident[0]:,} to {resident[-1]:,} bytes"
+    if said_bytes > LOG_BYTES:
+        yield f"{said_bytes:,.0f} bytes were said of each message"
+
+
+def prove(count: int, seed: int) -> Malformed:
+    """The same on a node of its own, on a fast disk."""
+    with tempfile.TemporaryDirectory(dir=fast_disk()) as directory:
+        node = PrivateNode(Path(directory, "node"))
+        try:
+            node.start()
+            node.import_definitions()
+            return asyncio.run(malformed(node, Path(directory), count, seed))
+        finally:
+            node.stop()
+
+
+# ---- who keeps account --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Books:
+    """What was sent, and what came of it."""
+
+    sent: dict[int, tuple[Message, Expected, str]] = field(default_factory=dict)
+    """With the hash of the body, which is not kept."""
+    wishes: int = 0
+    """Of these."""
+    parked: set[int] = field(default_factory=set)
+    parked_again: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    """Terminal events, by export."""
+    bodies: dict[str, str] = field(default_factory=dict)
+    """The hash of the event of each."""
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def under_way(self) -> int:
+        """Of wishes nobody hears, so they do not count."""
+        return len(self.sent) - self.wishes - self.ended
+
+    @property
+    def ended(self) -> int:
+        return len(self.parked) + sum(self.told.values())
+
+    def send(self, message: Message) -> None:
+        digest = hashlib.sha256(message.body).hexdigest()
+        wanted = expected(message)
+        self.wishes += wanted.end is End.OBEYED
+        self.sent[message.number] = (message._replace(body=b"", whole=None), wanted, digest)
+
+    def park(self, headers: dict[str, Any], body: bytes) -> None:
+        number = int(headers["ce-case"])
+        message, wanted, digest = self.sent[number]
+        self.parked_again += number in self.parked
+        self.parked.add(number)
+        if hashlib.sha256(body).hexdigest() != digest:
+            self._complain(message, "was not parked whole")
+        if headers.get("x-reason") not in REASONS or not 0 < len(str(headers.get("x-detail"))) <= 1000:
+            self._complain(message, f"was parked for {headers.get('x-reason')!r}: {headers.get('x-detail')!r}")
+        if wanted.end is End.OBEYED:
+            self._complain(message, "is a wish, and was parked")
+
+    def tell(self, export_id: str, body: bytes) -> None:
+        self.told[export_id] += 1
+        digest = hashlib.sha256(body).hexdigest()
+        if self.bodies.setdefault(export_id, digest) != digest:
+            self.wrong.append(f"two ends of {export_id} were told")
+
+    def close(self, exports: Path) -> Counter[str]:
+        """Every message and every event has found its like."""
+        told, ends = self.told.copy(), Counter[str]()
+        for number, (message, wanted, _) in self.sent.items():
+            ended = self._ended(number, wanted, told, exports)
+            ends[ended or "lost"] += 1
+            if ended is None:
+                self._complain(message, f"should have ended as {wanted}")
+        self.wrong += [f"nobody asked for the end of {export_id}" for export_id, left in told.items() if left]
+        return ends
+
+    def _ended(self, number: int, wanted: Expected, told: Counter[str], exports: Path) -> str | None:
+        if wanted.end is End.OBEYED:
+            record = exports / ".exports" / wanted.ids[0]
+            return "obeyed" if (record / "cancel.json").exists() or (record / "gone.json").exists() else None
+        if number in self.parked:
+            return "parked" if wanted.end is not End.TOLD or self._is_taken(wanted.ids[0]) else None
+        for export_id in wanted.ids:
+            if told[export_id]:
+                told[export_id] -= 1
+                return "told"
+        return None
+
+    def _is_taken(self, export_id: str) -> bool:
+        """Another message had that id before."""
+        return sum(export_id in wanted.ids for _, wanted, _ in self.sent.values()) > 1
+
+    def _complain(self, message: Message, what: str) -> None:
+        self.wrong.append(f"message {message.number} ({message.kind}) {what}")
+
+
+# ---- who sends ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Scene:
+    """One worker, and who sends to it."""
+
+    node: PrivateNode
+    worker: Worker
+    media: Path
+    exports: Path
+    channel: AbstractChannel
+    books: Books = field(default_factory=Books)
+    wrong: list[str] = field(default_factory=list)
+
+    async def send_all(self, shares: Iterator[Message]) -> None:
+        while batch := list(itertools.islice(shares, AT_ONCE)):
+            small = [message for message in batch if len(message.body) < LARGE_BYTES]
+            await asyncio.gather(*map(self._send, small))
+            for large in (message for message in batch if len(message.body) >= LARGE_BYTES):
+                await self._until(lambda: self.books.under_way == 0)
+                await self._send(large)
+            await self._until(lambda: self.books.under_way < UNDER_WAY)
+        await self._until(lambda: self.books.under_way == 0)
+
+    async def send_one_by_one(self, these: Iterator[Message]) -> None:
+        """So that it is known what is said of each."""
+        for message in these:
+            before = self.worker.stderr.stat().st_size
+            await self.send_all(iter([message]))
+            said = self.worker.stderr.stat().st_size - before
+            if said > LOG_BYTES:
+                self.wrong.append(f"{said:,} bytes were said of message {message.number} ({message.kind})")
+
+    async def make_an_export(self, export_id: str) -> None:
+        project = make_project(self.media, 1, 1000, name=export_id)
+        before = set(self.exports.iterdir())
+        await self._publish(topology.START, json.dumps(export_start(export_id, project)).encode(), {}, {})
+        await self._until(lambda: self.books.told[export_id] > 0)
+        if self.books.told.pop(export_id, 0) != 1 or len(set(self.exports.iterdir()) - before) != 1:
+            self.wrong.append(f"{export_id} was not exported")
+
+    async def _send(self, message: Message) -> None:
+        self.books.send(message)
+        await self._publish(message.key, message.body, dict(message.headers), dict(message.properties))
+
+    async def _publish(self, key: str, body: bytes, headers: dict[str, Any], properties: dict[str, Any]) -> None:
+        await self.channel.basic_publish(
+            body,
+            exchange=topology.EVENTS,
+            routing_key=key,
+            properties=amqp.Basic.Properties(**{"delivery_mode": 2, **properties}, headers=headers),
+        )
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        moved_at, before = time.monotonic(), self.books.ended
+        while not holds():
+            if time.monotonic() - moved_at > PATIENCE_SECONDS or self.worker.exit_code is not None:
+                raise Stuck
+            await asyncio.sleep(0.005)
+            if self.books.ended != before:
+                moved_at, before = time.monotonic(), self.books.ended
+
+
+@contextlib.asynccontextmanager
+async def _working(node: PrivateNode, home: Path) -> AsyncIterator[Scene]:
+    (home / "media").mkdir()
+    exports = make_exports_root(home / "exports")
+    workers = Workers(node, home / "media", exports, home)
+    connection = await aiormq.connect(node.url())
+    try:
+        channel = await connection.channel(on_return_raises=True)
+        await channel.queue_declare(RESULTS.name, durable=True, arguments=dict(RESULTS.arguments))
+        for key in RESULTS.keys:
+            await channel.queue_bind(RESULTS.name, RESULTS.exchange, key)
+        [worker] = await workers.ready(prefetch=PREFETCH, unavailable_seconds="0.02", patience_seconds="0.01")
+        scene = Scene(node, worker, home / "media", exports, channel)
+        await channel.basic_consume(topology.PARKED, lambda message: _parked(scene.books, message), no_ack=True)
+        await channel.basic_consume(RESULTS.name, lambda message: _told(scene.books, message), no_ack=True)
+        with _anything_encoded():
+            yield scene
+        await channel.queue_delete(RESULTS.name)
+    finally:
+        await connection.close()
+        workers.end_all()
+        node.drop_own_queues()
+
+
+async def _parked(books: Books, message: DeliveredMessage) -> None:
+    books.park(dict(message.header.properties.headers or {}), message.body)
+
+
+async def _told(books: Books, message: DeliveredMessage) -> None:
+    books.tell(json.loads(message.body)["export_id"], message.body)
+
+
+@contextlib.contextmanager
+def _anything_encoded() -> Iterator[None]:
+    """What pamqp would not write, it writes while the block runs: other programs do."""
+    value, moment = encode.encode_table_value, encode.METHODS["timestamp"]
+    with (
+        patch.object(encode, "encode_table_value", lambda of: bytes(of) if isinstance(of, Encoded) else value(of)),
+        patch.dict(encode.METHODS, timestamp=lambda of: of.to_bytes(8, "big") if isinstance(of, int) else moment(of)),
+    ):
+        yield
+
+
+def _resident_bytes(worker: Worker) -> int:
+    return int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1]) * 4096
+
+
+# ---- told ---------------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m tests.prove.malformed", description=__doc__)
+    parser.add_argument("--count", type=int, default=100_000, help="of messages (100,000)")
+    parser.add_argument("--seed", type=int, default=1, help="other messages (1)")
+    arguments = parser.parse_args()
+    came = prove(arguments.count, arguments.seed)
+    print(f"{came.cases:,} messages with seed {arguments.seed} in {came.seconds:,.0f} s: {dict(came.ends)}")
+    print(
+        f"said of each: {came.log_bytes / came.cases:,.0f} bytes; resident: {came.resident_bytes[0] / 1e6:,.0f} MB "
+        f"after a tenth, {came.resident_bytes[-1] / 1e6:,.0f} MB at the end"
+    )
+    for wrong in came.wrong[:50]:
+        print(f"  {wrong}")
+    print(f"{len(came.wrong):,} violations")
+    return int(bool(came.wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
