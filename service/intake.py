@@ -6,7 +6,7 @@ A message that is wrong speaks only for an id that nobody used before; otherwise
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -30,6 +30,8 @@ M = TypeVar("M", bound=Message)
 # So much of a message that is too large is looked at for its id.
 _GLANCE_BYTES = 64 * 1024
 _LOOK_AGAIN_AFTER_SECONDS = (0.2, 1.0)
+_EXPORT_ID: TypeAdapter[str] = TypeAdapter(ExportId)
+_PROJECT_ID: TypeAdapter[str] = TypeAdapter(ProjectId)
 _TOO_MUCH = {"too_long", "string_too_long", "less_than_equal"}
 
 
@@ -144,18 +146,17 @@ def glance(body: bytes, headers: Mapping[str, object]) -> Glance:
     project = fields.get("project")
     version = fields.get("version")
     return Glance(
-        _if_valid(ExportId, fields.get("export_id")) or _if_valid(ExportId, headers.get("ce-subject")),
-        _if_valid(ProjectId, project.get("id")) if isinstance(project, dict) else None,
+        _if_valid(_EXPORT_ID, fields.get("export_id")) or _if_valid(_EXPORT_ID, headers.get("ce-subject")),
+        _if_valid(_PROJECT_ID, project.get("id")) if isinstance(project, dict) else None,
         version if isinstance(version, int) and not isinstance(version, bool) else None,
     )
 
 
-def _if_valid(kind: Any, value: object) -> str | None:
+def _if_valid(kind: TypeAdapter[str], value: object) -> str | None:
     try:
-        text: str = TypeAdapter(kind).validate_python(value, strict=True)
+        return kind.validate_python(value, strict=True)
     except ValidationError:
         return None
-    return text
 
 
 # ---- a project behind a reference

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_the_same_seed_draws_the_same_messages_and_every_kind() -> None:
     assert {message.kind for message in first} == set(KINDS)
 
 
-def sent(body: bytes, key: str = START, **more: object) -> Message:
+def sent(body: bytes, key: str = START, **more: Any) -> Message:
     return Message(7, "of the test", key, body)._replace(**more)
 
 
