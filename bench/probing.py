@@ -24,7 +24,7 @@ Facts = dict[str, Any]
 """`seconds`, `size`, `rate`, `varies`, `hertz`, `channels`; what is not known is left out, or None."""
 
 STILLS = {".png", ".jpg", ".webp", ".gif"}
-SEEDS, DAMAGED, PATIENCE_SECONDS = (1, 2), 3_000, 300
+SEEDS, DAMAGED, PATIENCE_SECONDS = (1, 2, 3), 1_000, 120
 
 LARGE: Mapping[str, str] = {
     "wav.wav": "-f lavfi -i sine=r=48000:d=600,aformat=channel_layouts=stereo",

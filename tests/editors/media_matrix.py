@@ -72,21 +72,21 @@ FILMS: tuple[Made, ...] = (
     Made("fragmented.mp4", f"-map 1 -map 3 {_X264} -c:a aac -movflags +frag_keyframe+empty_moov"),
     Made("indexed_fragments.mp4", f"-map 1 {_X264} -movflags +dash+global_sidx+frag_keyframe"),
     Made("small_fragments.mp4", f"-map 0 -vf scale=64:36 {_X264} -movflags +frag_keyframe+empty_moov"),
-    Made("vp8.webm", "-map 0 -c:v libvpx -deadline realtime"),
+    Made("vp8.webm", "-map 0 -vf scale=160:90 -c:v libvpx -deadline realtime -cpu-used 16"),
     Made("vp9.webm", "-map 1 -map 3 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"),
-    Made("ntsc.webm", "-map 2 -c:v libvpx -deadline realtime"),
+    Made("ntsc.webm", "-map 2 -vf scale=160:90 -c:v libvpx -deadline realtime -cpu-used 16"),
     Made("spoken.mkv", f"-map 1 -map 3 {_X264} -c:a aac"),
-    Made("streamed.webm", "-map 0 -c:v libvpx -deadline realtime -f webm -live 1"),
 )
 """From films of 24 (0), 30 (1) and 29.97 (2) frames a second, a stereo tone (3) and a mono one at 44.1 kHz (4)."""
 
-TURNED: tuple[tuple[str, Made], ...] = (
+COPIES: tuple[tuple[str, Made], ...] = (
     ("silent_24.mp4", Made("turned_90.mp4", "-c copy -metadata:s:v rotate=90")),
     ("silent_24.mp4", Made("turned_180.mov", "-c copy -metadata:s:v rotate=180")),
     ("silent_24.mp4", Made("turned_270.mp4", "-c copy -metadata:s:v rotate=270")),
     ("reordered.mp4", Made("trimmed.mp4", "-c copy -avoid_negative_ts disabled")),
     ("spoken_30.mp4", Made("rewrapped.mov", "-c copy")),
     ("spoken_30.mp4", Made("rewrapped.mkv", "-c copy")),
+    ("vp8.webm", Made("streamed.webm", "-c copy -f webm -live 1")),
 )
 
 STILLS: tuple[Made, ...] = (
@@ -122,7 +122,7 @@ def make_all(home: Path) -> dict[str, Path]:
     _run(home, [film, _film("320x180", "30"), _film("320x180", "30000/1001"), _tone(48_000, "stereo"),
                 _tone(44_100, "mono")], FILMS)  # fmt: skip
     _run(home, [_film("333x187", "24")], STILLS)
-    for source, made in TURNED:
+    for source, made in COPIES:
         _run(home, [["-i", str(home / source)]], [made])
     (home / "joined.mp3").write_bytes((home / "constant.mp3").read_bytes() * 2)
     (home / "piped.wav").write_bytes(_piped(home / "stereo_48k.wav"))

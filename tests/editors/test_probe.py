@@ -10,13 +10,13 @@ from PIL import Image, ImageOps
 
 from service.media import Container
 from tests.editors.looking import Look, Oracle, ask_ffprobe, look
-from tests.editors.media_matrix import FILMS, OTHERS, SOUNDS, STILLS, TURNED
+from tests.editors.media_matrix import COPIES, FILMS, OTHERS, SOUNDS, STILLS
 
 HEAD_BYTES = 65_536
 SMALL_READS_BYTES = 84 * 1024
 """A head and a look at the end."""
 
-_ALL_FILMS = [made.name for made in FILMS] + [made.name for _, made in TURNED]
+_ALL_FILMS = [made.name for made in FILMS] + [made.name for _, made in COPIES]
 _ALL_SOUNDS = [made.name for made in SOUNDS] + [name for name in OTHERS if not name.endswith((".jpg", ".png", ".webp"))]
 _ALL_STILLS = [made.name for made in STILLS] + [name for name in OTHERS if name.endswith((".jpg", ".png", ".webp"))]
 
