@@ -5,6 +5,7 @@ import subprocess
 import wave
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -148,3 +149,13 @@ def test_what_the_bytes_say_is_what_ffmpeg_was_asked_to_make(export: Export) -> 
         assert (media.picture is None, media.sound is None) == (wanted.picture is None, wanted.sound is None)
         lengths = [float(one.duration or 0) for one in (media, wanted)]
         assert lengths[0] == pytest.approx(lengths[1], abs=0.05), copy.name
+
+
+@pytest.mark.parametrize("rate", [24_000 / 1001, 25, 60])
+def test_at_any_rate_melt_counts_the_same_frames(export: Export, tmp_path: Path, rate: float) -> None:
+    for media in ("audio", "images", "videos"):
+        (tmp_path / media).symlink_to(export.folder / media)
+    draft = export.told.draft
+    told = replace(export.told, draft=replace(draft, project=draft.project.model_copy(update={"frame_rate": rate})))
+    cut = assemble(told, tmp_path)
+    assert len(pictures(tmp_path)) == cut.frames
