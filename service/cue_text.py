@@ -141,13 +141,19 @@ def _reaches(ends: Sequence[int], spaced: Sequence[bool]) -> list[int]:
     return reaches
 
 
-@lru_cache(4096)  # a language has few words that make a text
 def _pieces(word: str) -> tuple[str, ...]:
     """A word, or what it may be broken into: between ideographs, and anywhere where it is too long for a line."""
     if word.isascii():
         return (word,) if len(word) <= LINE_COLUMNS else tuple(word)
+    return _looked_up(word) if len(word) <= LINE_COLUMNS else _broken(word)
+
+
+def _broken(word: str) -> tuple[str, ...]:
     pieces = tuple(_unbreakable(word))
     return tuple(piece for one in pieces for piece in (graphemes(one) if columns(one) > LINE_COLUMNS else (one,)))
+
+
+_looked_up = lru_cache(4096)(_broken)  # the words that make a text are few; an endless one is not kept
 
 
 def _unbreakable(word: str) -> Iterator[str]:

@@ -123,7 +123,8 @@ def _by_words(texts: Sequence[tuple[str, ...]], sentence: Sentence, length_ms: i
 
 def _key(text: str) -> str:
     """What of a text is spoken, however it is written."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", text).casefold()))
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+    return plain if plain.isalnum() else "".join(filter(str.isalnum, plain))
 
 
 def _in_narration(sentence: Sentence, length_ms: int) -> Sequence[WordTiming]:
