@@ -73,8 +73,13 @@ class Worker:
     async def _begin(self, tasks: TaskGroup) -> None:
         try:
             await self._start()
-        except AMQPError as fault:
-            raise NotStarted(f"RabbitMQ does not let the worker begin: {fault}") from fault
+        except Exception as fault:
+            if self.fitness.is_draining:  # whoever ends has no time for a slow start, and gave up the connections
+                log.debug("ended before it had begun: %s", fault)
+                return
+            if isinstance(fault, AMQPError):
+                raise NotStarted(f"RabbitMQ does not let the worker begin: {fault}") from fault
+            raise
         finally:
             self.began.set()
         log.info("taking commands; %d exports at once", self.settings.prefetch)
@@ -90,7 +95,7 @@ class Worker:
                 return await unless_the_channel_dies(self.stream.start)
             except (AMQPConnectionError, OSError) as fault:
                 log.warning("the connection was lost while the worker began: %s", fault)
-            with suppress(*BROKER_FAULTS):
+            with suppress(*BROKER_FAULTS, ExceptionGroup):
                 await self.stream.stop()
             await anyio.sleep(BEGIN_AGAIN_SECONDS)
 

@@ -131,6 +131,16 @@ async def test_a_worker_whose_connection_is_lost_while_it_begins_begins_once_mor
         await stage.ended(await stage.ask("begun", stage.project()))
 
 
+async def test_a_worker_that_is_told_to_end_while_it_begins_ends_in_peace(stage: Stage) -> None:
+    async with Proxy(stage.node.port) as proxy:
+        proxy.delay_seconds = 0.3
+        worker = stage.workers.start(broker_url=stage.node.url(USER, proxy.port))
+        await until(lambda: proxy.connections == 2)
+        await worker.sigterm()
+    assert worker.exit_code == 0
+    assert "Traceback" not in worker.said
+
+
 async def test_a_worker_behind_a_dead_wire_and_its_successor_make_one_export(stage: Stage) -> None:
     async with Proxy(stage.node.port) as proxy:
         await stage.workers.ready(copiers=1, heartbeat_seconds=1, broker_url=stage.node.url(USER, proxy.port))

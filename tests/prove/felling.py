@@ -8,10 +8,10 @@ from aio_pika.exceptions import AMQPError
 
 from tests.prove.siege import Round, Siege
 
-LONGEST_PEACE_SECONDS = 2.0
+LONGEST_PEACE_SECONDS = 1.5
 """Between two of its troubles; so that some come while it still recovers from the last one."""
 LONGEST_FREEZE_SECONDS, LONGEST_ALARM_SECONDS = 6.0, 4.0
-MOVES = {"kill": 6, "freeze": 2, "alarm": 2}
+MOVES = {"kill": 8, "freeze": 1, "alarm": 1}
 RECOVERED_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
 
@@ -30,7 +30,7 @@ class Felling(Siege):
         "taken over": "ended by a later attempt",
     }
     customers = 6
-    round_seconds = 60.0
+    round_seconds = 180.0
     places = 3
 
     async def besiege(self, this: Round) -> None:
