@@ -21,11 +21,14 @@ _STILLS = {b"avif", b"avis", b"heic", b"heix", b"heif", b"mif1", b"msf1", b"jpx 
 
 
 def facts(file: Bytes) -> Media:
-    brand = file.peek(8, 4) if file.peek(4, 4) == b"ftyp" else b"qt  "
+    is_branded = file.peek(4, 4) == b"ftyp"
+    brand = file.peek(8, 4) if is_branded else b"qt  "
     if brand in _STILLS:
         return Media()
     layout = _layout(file)
     if layout.moov is None:
+        if not is_branded:
+            return Media()  # any text may begin like that
         return Media(_container(brand, []), faults=(layout.fault,))
     found = _tracks(layout.moov)
     media = _media(_container(brand, found), found)

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from service.media import Container, Media, Sound
-from service.probe.reading import Bytes, Torn, big
+from service.probe.reading import AHEAD_BYTES, Bytes, Torn, big
 
 _MAX_TAGS = 4
 _MAX_JUNK_BYTES = 4_096
@@ -107,11 +107,12 @@ def _counted(first: bytes, frame: _Frame) -> _Counted | None:
 
 
 def _faults(counted: _Counted, held_bytes: int) -> tuple[str, ...]:
-    # Joined recordings keep the first one's table: players then show its length only.
-    told_bytes = counted.size_bytes
-    if counted.frames and (told_bytes is None or held_bytes <= told_bytes + told_bytes // 16 + _MAX_JUNK_BYTES):
+    # Joined recordings keep the first one's table, and players show its length only; of what was broken off it is
+    # too long. A tag at the end is not counted.
+    told_bytes = counted.size_bytes or held_bytes
+    if counted.frames and abs(held_bytes - told_bytes) <= told_bytes // 16 + _MAX_JUNK_BYTES:
         return ()
-    return (f"its header counts {told_bytes or 0:,} bytes of sound, it has {held_bytes:,}",)
+    return (f"its header counts {told_bytes:,} bytes of sound, it has {held_bytes:,}",)
 
 
 def _by_size(file: Bytes, start: int) -> int | None:
@@ -130,8 +131,9 @@ def _by_size(file: Bytes, start: int) -> int | None:
 
 
 def _frames(file: Bytes, start: int, first: _Frame) -> Iterator[_Frame]:
-    held = file.head if start < len(file.head) else file.peek(start, 16_384)
-    position = start if start < len(file.head) else 0
+    held, position = file.head[start:], 0
+    if len(held) < AHEAD_BYTES:
+        held = file.peek(start, AHEAD_BYTES)
     for _ in range(_MAX_FRAMES):
         frame = _frame(held[position : position + 4])
         if frame is None or not frame.is_like(first):

@@ -182,6 +182,23 @@ def test_a_vbri_header_counts_the_frames() -> None:
     assert look_at(table + frame * 99).duration == Fraction(100 * 1152, 44_100)
 
 
+def test_an_mp3_that_was_broken_off_is_as_long_as_what_is_left(matrix: Mapping[str, Path]) -> None:
+    content = matrix["constant.mp3"].read_bytes()
+    media = look_at(content[: len(content) // 2])
+    assert media.duration == pytest.approx(1, abs=0.05)
+    assert media.faults[0].startswith("its header counts 12,576 bytes of sound, it has 6,2")
+
+
+def test_a_tag_that_fills_the_head_costs_one_read_more(matrix: Mapping[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "tagged.mp3"
+    sound = matrix["bare.mp3"].read_bytes()[45:]
+    # As much as leaves four frames in the first read.
+    path.write_bytes(b"ID3\x04\0\0" + bytes([0, 3, 0x70, 0]) + bytes(3 * 16_384 + 0x70 * 128) + sound)
+    found = look(path)
+    assert found.media.duration == look(matrix["bare.mp3"]).media.duration
+    assert len(found.reads) == 2
+
+
 def test_a_rate_that_changes_has_no_length_by_size() -> None:
     frames = bytes.fromhex("fffb9064") + bytes(413) + bytes.fromhex("fffba064") + bytes(518)
     media = look_at(frames * 30)
@@ -211,6 +228,8 @@ def test_a_length_of_years_is_not_believed(matrix: Mapping[str, Path]) -> None:
     assert media.faults == ("its header says that it lasts 27,777 hours",)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"text", b"{}", b"<svg/>", b"%PDF-1.7", b"BM" + bytes(60)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"text", b"{}", b"<svg/>", b"%PDF-1.7", b"The free lunch" * 9, b"BM" + bytes(60)]
+)
 def test_what_is_no_media_is_unknown(content: bytes) -> None:
     assert look_at(content) == UNKNOWN
