@@ -9,7 +9,6 @@ worker is the same process at the end, says little, does not grow, and makes wha
 import argparse
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import json
 import sys
@@ -19,10 +18,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from resource import getpagesize
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import aiormq
+import pytest
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp import commands as amqp
 from pamqp import encode
@@ -31,12 +31,11 @@ from contracts import topology
 from tests.broker.commands import export_start, make_exports_root, make_project
 from tests.broker.node import PrivateNode
 from tests.broker.workers import Worker, Workers
+from tests.prove.malformed_books import Books
 from tests.prove.malformed_drawing import Encoded, Message
 from tests.prove.malformed_messages import KINDS, messages
-from tests.prove.malformed_oracle import End, Expected, expected
 from tests.prove.running import fast_disk
 
-RESULTS = topology.results_queue("malformed")
 SHARES = 10
 """Of the messages; after each the worker is looked at, and makes an export."""
 AT_ONCE = 100
@@ -48,7 +47,6 @@ LOG_BYTES = 2000
 GROWTH, GROWTH_BYTES = 1.25, 50_000_000
 """Of the resident memory from the end of the first share to the last."""
 PREFETCH = 32
-REASONS = {"invalid_message", "limit_exceeded", "unsupported_version", "conflict", "project_unavailable"}
 LARGE_BYTES = 100_000
 """Such a message is sent alone: the worker's memory would say how many of them came together, and not what it keeps."""
 
@@ -82,14 +80,23 @@ async def malformed(node: PrivateNode, home: Path, count: int, seed: int) -> Mal
                 await scene.send_all(itertools.islice(drawn, -(-count // SHARES)))
                 await scene.make_an_export(f"healthy-{share}")
                 resident.append(_resident_bytes(scene.worker))
+        left = await _left_in(node)
         ends = scene.books.close(scene.exports)
         log_bytes = scene.worker.stderr.stat().st_size
         wrong = [*scene.wrong, *scene.books.wrong, *_disorder(scene.worker, resident, log_bytes / count)]
         unconfirmed = scene.worker.said.count("a message to park is not confirmed yet")
         if scene.books.parked_again > unconfirmed:
             wrong.append(f"{scene.books.parked_again} were parked again, and {unconfirmed} were not confirmed in time")
-        wrong += [f"{left} message(s) left in {queue}" for queue, left in (await node.left_over()).items()]
+        wrong += [f"{number} message(s) left in {queue}" for queue, number in left.items()]
     return Malformed(count, wrong, ends, log_bytes, resident, time.monotonic() - began)
+
+
+async def _left_in(node: PrivateNode) -> dict[str, int]:
+    """Once it is quiet: of a wish nobody hears that it was obeyed."""
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while (left := await node.left_over()) and time.monotonic() < ends_at:  # noqa: ASYNC110 (a node tells nobody)
+        await asyncio.sleep(0.1)
+    return left
 
 
 def _disorder(worker: Worker, resident: Sequence[int], said_bytes: float) -> Iterator[str]:
@@ -113,89 +120,6 @@ def prove(count: int, seed: int) -> Malformed:
             return asyncio.run(malformed(node, Path(directory), count, seed))
         finally:
             node.stop()
-
-
-# ---- who keeps account --------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Books:
-    """What was sent, and what came of it."""
-
-    sent: dict[int, tuple[Message, Expected, str]] = field(default_factory=dict)
-    """With the hash of the body, which is not kept."""
-    wishes: int = 0
-    """Of these."""
-    parked: set[int] = field(default_factory=set)
-    parked_again: int = 0
-    told: Counter[str] = field(default_factory=Counter)
-    """Terminal events, by export."""
-    bodies: dict[str, str] = field(default_factory=dict)
-    """The hash of the event of each."""
-    wrong: list[str] = field(default_factory=list)
-
-    @property
-    def under_way(self) -> int:
-        """Of wishes nobody hears, so they do not count."""
-        return len(self.sent) - self.wishes - self.ended
-
-    @property
-    def ended(self) -> int:
-        return len(self.parked) + sum(self.told.values())
-
-    def send(self, message: Message) -> None:
-        digest = hashlib.sha256(message.body).hexdigest()
-        wanted = expected(message)
-        self.wishes += wanted.end is End.OBEYED
-        self.sent[message.number] = (message._replace(body=b"", whole=None), wanted, digest)
-
-    def park(self, headers: dict[str, Any], body: bytes) -> None:
-        number = int(headers["ce-case"])
-        message, wanted, digest = self.sent[number]
-        self.parked_again += number in self.parked
-        self.parked.add(number)
-        if hashlib.sha256(body).hexdigest() != digest:
-            self._complain(message, "was not parked whole")
-        if headers.get("x-reason") not in REASONS or not 0 < len(str(headers.get("x-detail"))) <= 1000:
-            self._complain(message, f"was parked for {headers.get('x-reason')!r}: {headers.get('x-detail')!r}")
-        if wanted.end is End.OBEYED:
-            self._complain(message, "is a wish, and was parked")
-
-    def tell(self, export_id: str, body: bytes) -> None:
-        self.told[export_id] += 1
-        digest = hashlib.sha256(body).hexdigest()
-        if self.bodies.setdefault(export_id, digest) != digest:
-            self.wrong.append(f"two ends of {export_id} were told")
-
-    def close(self, exports: Path) -> Counter[str]:
-        """Every message and every event has found its like."""
-        told, ends = self.told.copy(), Counter[str]()
-        for number, (message, wanted, _) in self.sent.items():
-            ended = self._ended(number, wanted, told, exports)
-            ends[ended or "lost"] += 1
-            if ended is None:
-                self._complain(message, f"should have ended as {wanted}")
-        self.wrong += [f"nobody asked for the end of {export_id}" for export_id, left in told.items() if left]
-        return ends
-
-    def _ended(self, number: int, wanted: Expected, told: Counter[str], exports: Path) -> str | None:
-        if wanted.end is End.OBEYED:
-            record = exports / ".exports" / wanted.ids[0]
-            return "obeyed" if (record / "cancel.json").exists() or (record / "gone.json").exists() else None
-        if number in self.parked:
-            return "parked" if wanted.end is not End.TOLD or self._is_taken(wanted.ids[0]) else None
-        for export_id in wanted.ids:
-            if told[export_id]:
-                told[export_id] -= 1
-                return "told"
-        return None
-
-    def _is_taken(self, export_id: str) -> bool:
-        """Another message had that id before."""
-        return sum(export_id in wanted.ids for _, wanted, _ in self.sent.values()) > 1
-
-    def _complain(self, message: Message, what: str) -> None:
-        self.wrong.append(f"message {message.number} ({message.kind}) {what}")
 
 
 # ---- who sends ----------------------------------------------------------------------------------------------------
@@ -270,16 +194,15 @@ async def _working(node: PrivateNode, home: Path) -> AsyncIterator[Scene]:
     connection = await aiormq.connect(node.url())
     try:
         channel = await connection.channel(on_return_raises=True)
-        await channel.queue_declare(RESULTS.name, durable=True, arguments=dict(RESULTS.arguments))
-        for key in RESULTS.keys:
-            await channel.queue_bind(RESULTS.name, RESULTS.exchange, key)
+        ends = (await channel.queue_declare("", exclusive=True)).queue or ""
+        for key in topology.TERMINALS:
+            await channel.queue_bind(ends, topology.EVENTS, key)
         [worker] = await workers.ready(prefetch=PREFETCH, unavailable_seconds="0.02", patience_seconds="0.01")
         scene = Scene(node, worker, home / "media", exports, channel)
         await channel.basic_consume(topology.PARKED, lambda message: _parked(scene.books, message), no_ack=True)
-        await channel.basic_consume(RESULTS.name, lambda message: _told(scene.books, message), no_ack=True)
+        await channel.basic_consume(ends, lambda message: _told(scene.books, message), no_ack=True)
         with _anything_encoded():
             yield scene
-        await channel.queue_delete(RESULTS.name)
     finally:
         await connection.close()
         workers.end_all()
@@ -297,16 +220,16 @@ async def _told(books: Books, message: DeliveredMessage) -> None:
 @contextlib.contextmanager
 def _anything_encoded() -> Iterator[None]:
     """What pamqp would not write, it writes while the block runs: other programs do."""
-    value, moment = encode.encode_table_value, encode.METHODS["timestamp"]
-    with (
-        patch.object(encode, "encode_table_value", lambda of: bytes(of) if isinstance(of, Encoded) else value(of)),
-        patch.dict(encode.METHODS, timestamp=lambda of: of.to_bytes(8, "big") if isinstance(of, int) else moment(of)),
-    ):
+    value, moment = encode.encode_table_value, encode.timestamp
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encode, "encode_table_value", lambda of: bytes(of) if isinstance(of, Encoded) else value(of))
+        number = lambda of: of.to_bytes(8, "big") if isinstance(of, int) else moment(of)  # noqa: E731
+        patch.setitem(encode.METHODS, "timestamp", number)
         yield
 
 
 def _resident_bytes(worker: Worker) -> int:
-    return int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1]) * 4096
+    return int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1]) * getpagesize()
 
 
 # ---- told ---------------------------------------------------------------------------------------------------------
@@ -319,10 +242,8 @@ def main() -> int:
     arguments = parser.parse_args()
     came = prove(arguments.count, arguments.seed)
     print(f"{came.cases:,} messages with seed {arguments.seed} in {came.seconds:,.0f} s: {dict(came.ends)}")
-    print(
-        f"said of each: {came.log_bytes / came.cases:,.0f} bytes; resident: {came.resident_bytes[0] / 1e6:,.0f} MB "
-        f"after a tenth, {came.resident_bytes[-1] / 1e6:,.0f} MB at the end"
-    )
+    print(f"said of each: {came.log_bytes / came.cases:,.0f} bytes")
+    print("resident after each tenth, in MB:", *(size // 1_000_000 for size in came.resident_bytes))
     for wrong in came.wrong[:50]:
         print(f"  {wrong}")
     print(f"{len(came.wrong):,} violations")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.broker.node import PrivateNode
-from tests.prove.malformed import Books, malformed
+from tests.prove.malformed import malformed
+from tests.prove.malformed_books import Books
 from tests.prove.malformed_drawing import START, Message
 from tests.prove.malformed_messages import KINDS, messages
 from tests.prove.malformed_oracle import End, Expected, expected
