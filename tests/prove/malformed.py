@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import sys
 import tempfile
 import time
@@ -32,7 +33,7 @@ from tests.broker.commands import export_start, make_exports_root, make_project
 from tests.broker.node import PrivateNode
 from tests.broker.workers import Worker, Workers
 from tests.prove.malformed_books import Books
-from tests.prove.malformed_drawing import Encoded, Message
+from tests.prove.malformed_drawing import EXAMPLES, Encoded, Message
 from tests.prove.malformed_messages import KINDS, messages
 from tests.prove.running import fast_disk
 
@@ -188,7 +189,7 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def _working(node: PrivateNode, home: Path) -> AsyncIterator[Scene]:
-    (home / "media").mkdir()
+    _make_media(home / "media")
     exports = make_exports_root(home / "exports")
     workers = Workers(node, home / "media", exports, home)
     connection = await aiormq.connect(node.url())
@@ -207,6 +208,14 @@ async def _working(node: PrivateNode, home: Path) -> AsyncIterator[Scene]:
         await connection.close()
         workers.end_all()
         node.drop_own_queues()
+
+
+def _make_media(place: Path) -> None:
+    """What the contract's examples refer to: of a message that is good after all an export is made."""
+    for key in EXAMPLES.glob("export.start/v1/*.json"):
+        for _, uri in re.findall(r'"uri": "(asset:)?([^":]+)"', key.read_text()):
+            (place / uri).parent.mkdir(parents=True, exist_ok=True)
+            (place / uri).write_bytes(b"of the test")
 
 
 async def _parked(books: Books, message: DeliveredMessage) -> None:
