@@ -25,6 +25,7 @@ from bench.promptness import promptness
 from bench.report import Goal, Group, Ratio, Sheet, Table, together
 from bench.samples import KB, Lot, Sample
 from bench.scene import SETTINGS, Scene, cpu_seconds, memory_bytes, open_scene, project_of, settle_disk
+from bench.steady import steady
 from tests.broker import workers as crews
 from tests.broker.commands import Document, export_start
 from tests.broker.node import RabbitMissing
@@ -48,7 +49,7 @@ async def _measured(plant: Plant) -> Group:
     place.mkdir()
     groups: list[Group] = []
     async with open_scene(place) as scene:
-        for part in (single, many, idle, promptness, disturbed):
+        for part in (single, many, idle, promptness, disturbed, steady):
             groups.append(await part(scene, plant))  # noqa: PERF401 - one after the other
     return together(groups)
 

@@ -1,5 +1,7 @@
 """What an operator limits is decided before a byte is copied, in words that name the setting."""
 
+from typing import Any
+
 import pytest
 
 from tests.worker.stand import Stand, only_embedded
@@ -16,7 +18,8 @@ from tests.worker.stand import Stand, only_embedded
 async def test_an_export_that_is_too_large_is_failed_before_anything_is_copied(
     setting: str, value: int, detail: str, stand: Stand
 ) -> None:
-    async with stand.working(**{setting: value}):
+    limited: dict[str, Any] = {setting: value}
+    async with stand.working(**limited):
         await stand.ask("e1")
         error = await stand.failed("e1")
         await stand.ask("e2", stand.project(1, name="small"))
