@@ -47,6 +47,35 @@ def _sequence(cut: Cut) -> dict[str, Any]:
     }
 
 
+def _of_track(clips: Sequence[Clip]) -> dict[str, Any]:
+    """Premiere makes a track of so many channels; where files differ, or nobody knows, of its own choice."""
+    counts = {_channels(clip) for clip in clips}
+    if len(counts) > 1 or not (count := counts.pop()):
+        return {}
+    return {"PremierePro_OTIO": {"AudioChannels": {"ChannelType": _type(count), "NumberOfChannels": count}}}
+
+
+def _of_clip(clip: Clip) -> dict[str, Any]:
+    """Premiere moves what has one LinkID together, and fuses what should not have it (WyattBlue/auto-editor#1249)."""
+    told: dict[str, Any] = {}
+    if count := _channels(clip):
+        indices = [{"SecondaryChannelIndex": index} for index in range(count)]
+        told["AudioChannels"] = {"ChannelType": _type(count), "SecondaryAssignments": indices}
+    if clip.copy.media.sound is not None and clip.track in {Track.MOTION, Track.CLIP_SOUND}:
+        told["LinkID"] = clip.copy.spot.seq
+    return {"PremierePro_OTIO": told} if told else {}
+
+
+def _channels(clip: Clip) -> int | None:
+    """Of a clip on a track of sound whose file says so, if Premiere has a word for it."""
+    sound = clip.copy.media.sound if _KINDS[clip.track] == "Audio" else None
+    return sound.channels if sound is not None and sound.channels in {1, 2} else None
+
+
+def _type(channels: int) -> str:
+    return "Mono" if channels == 1 else "Stereo"
+
+
 class _Otio:
     """The parts of one timeline."""
 
@@ -63,6 +92,7 @@ class _Otio:
 
     def track(self, track: Track, clips: Sequence[Clip]) -> Iterator[str]:
         head = {"OTIO_SCHEMA": "Track.1", "name": track.value, "kind": _KINDS[track], **_PLAIN, "source_range": None}
+        head["metadata"] = _of_track(clips)
         yield f'{_json(head)[:-1]}, "children": ['
         yield from _separated(self._items(clips))
         yield "]}"
@@ -86,7 +116,10 @@ class _Otio:
             "OTIO_SCHEMA": "Clip.2",
             "name": file_name(clip.copy),
             **_PLAIN,
-            "metadata": {"export": {"seq": spot.seq, "text": text_of(self.plan, spot.section, spot.in_section)}},
+            "metadata": {
+                "export": {"seq": spot.seq, "text": text_of(self.plan, spot.section, spot.in_section)},
+                **_of_clip(clip),
+            },
             "source_range": self.range(first + clip.offset, clip.frames),
             "media_references": {"DEFAULT_MEDIA": self._reference(clip, first)},
             "active_media_reference_key": "DEFAULT_MEDIA",

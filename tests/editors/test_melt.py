@@ -12,11 +12,15 @@ from zlib import crc32
 
 import pytest
 
+from contracts import Timeline
+from service.contents import TIMELINE_NAMES
 from service.cut import Cut, Track
 from service.model import Plan
 from service.streaming_zip import Entry, plan_zip
 from tests.core.projects import NOON
 from tests.editors.footage import assemble, probed, shoot, story
+from tests.editors.lighthouse import lighthouse
+from tests.editors.readers import parsed
 
 pytestmark = pytest.mark.slow
 
@@ -159,3 +163,11 @@ def test_at_any_rate_melt_counts_the_same_frames(export: Export, tmp_path: Path,
     told = replace(export.told, draft=replace(draft, project=draft.project.model_copy(update={"frame_rate": rate})))
     cut = assemble(told, tmp_path)
     assert len(pictures(tmp_path)) == cut.frames
+
+
+def test_the_demos_own_export_plays(tmp_path: Path) -> None:
+    folder = lighthouse(tmp_path)
+    (tractor,) = parsed((folder / TIMELINE_NAMES[Timeline.MLT]).read_text()).iter("tractor")
+    shown = pictures(folder)
+    assert len(shown) == int(tractor.get("out", "")) + 1
+    assert len(set(shown)) > 20  # more than its nine stills: its films move

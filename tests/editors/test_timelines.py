@@ -112,6 +112,19 @@ def test_opentimelineio_reads_length_tracks_rate_and_markers() -> None:
     ]
 
 
+def test_premiere_links_a_film_to_its_own_sound_only_and_knows_mono_from_stereo() -> None:
+    timeline = otio.adapters.read_from_string(written(long_story(10), Timeline.OTIO), "otio_json")
+    told = {
+        track.name: [dict(clip.metadata.get("PremierePro_OTIO", {})) for clip in track.find_clips()]
+        for track in timeline.tracks
+    }
+    assert [one.get("LinkID") for one in told["Motion"]] == [1, 4, 7, 10]
+    assert [one.get("LinkID") for one in told["Clip sound"]] == [1, 4, 7, 10]
+    assert {one["AudioChannels"]["ChannelType"] for one in told["Narration"]} == {"Mono"}
+    assert {one["AudioChannels"]["ChannelType"] for one in told["Clip sound"]} == {"Stereo"}
+    assert not any("LinkID" in one for one in told["Narration"] + told["Stills"])
+
+
 def test_the_rate_in_opentimelineio_is_exactly_the_one_that_kdenlive_compares_with() -> None:
     told = plan(project(section(Sentence(audio=completed("a.wav"))), frame_rate=29.97))
     timeline = otio.adapters.read_from_string(written(told, Timeline.OTIO), "otio_json")
