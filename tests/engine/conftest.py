@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.faulty import FaultyDisk
 from tests.engine.power_proof import Proof
-from tests.engine.workbench import Bench, Undisturbed, completed, make_media, small_project, start, visible
+from tests.engine.workbench import Bench, Undisturbed, make_media
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +22,7 @@ def memory_disk() -> Iterator[Path]:
 def undisturbed(memory_disk: Path) -> Undisturbed:
     """The small project's export; its media are shared, so no test may change them."""
     make_media(memory_disk / "media")
-    exports = memory_disk / "undisturbed"
-    exports.mkdir()
-    disk = FaultyDisk()
-    completed(Bench(memory_disk / "media", exports, []).run(start(small_project()), disk))
-    return Undisturbed(memory_disk / "media", visible(exports), disk.calls)
+    return Undisturbed.of(memory_disk / "media", memory_disk / "undisturbed")
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from service.ledger import Ledger
 from service.progress import Stop
 from service.storage.disk import Disk
 from service.storage.local import LocalStorage
+from tests.engine.deaths import LivingDisk
 from tests.engine.faulty import Killed
 
 REQUESTED_AT = datetime.fromisoformat("2026-11-23T18:42:20+00:00")
@@ -168,6 +169,17 @@ class Undisturbed:
     media: Path
     tree: dict[str, bytes | None]
     calls: list[str]
+    deaths: list[int]
+    """The calls at which a death leaves something else than one at the call before."""
+
+    @classmethod
+    def of(cls, media: Path, exports: Path) -> "Undisturbed":
+        """Exports the small project."""
+        exports.mkdir()
+        disk = LivingDisk()
+        completed(Bench(media, exports, []).run(start(small_project()), disk))
+        deaths = [death.at for death in disk.deaths() if not death.is_half_way]
+        return cls(media, visible(exports), disk.calls, deaths)
 
 
 def completed(event: Terminal) -> ExportCompleted:

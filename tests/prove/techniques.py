@@ -65,11 +65,7 @@ class Arena:
     @classmethod
     def made_in(cls, home: Path) -> "Arena":
         make_media(home / "media")
-        exports = home / "undisturbed"
-        exports.mkdir()
-        disk = FaultyDisk()
-        completed(Bench(home / "media", exports, []).run(start(small_project()), disk))
-        return cls(home, Undisturbed(home / "media", visible(exports), disk.calls))
+        return cls(home, Undisturbed.of(home / "media", home / "undisturbed"))
 
     def empty(self, name: str) -> Path:
         place = self.home / name
