@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.prove.besieging import SIEGES, besiege, obstacle_to
+from tests.prove.besieging import SIEGES, Besieger, besiege, obstacle_to
 from tests.prove.running import Found, Order, Wrong, found, look_again
-from tests.prove.siege import KEPT, Siege
 from tests.prove.table import COMMAND, Row, cases, write_rows
 from tests.prove.techniques import TECHNIQUES, Technique
 
@@ -78,7 +77,7 @@ def _shares(names: Iterable[str]) -> float:
     return sum(_kind(name).share for name in names)
 
 
-def _kind(name: str) -> type[Technique] | type[Siege]:
+def _kind(name: str) -> type[Technique] | type[Besieger]:
     return SIEGES[name] if name in SIEGES else TECHNIQUES[name]
 
 
@@ -106,9 +105,7 @@ def _tell_wrong(name: str, wrong: Sequence[Wrong]) -> int:
 
 
 def _where(name: str, case: str) -> str:
-    if name in SIEGES:
-        return f"kept in {KEPT.relative_to(PAGE.parents[1]) / case}"
-    return f"{COMMAND} --again {name} '{case}'"
+    return case if name in SIEGES else f"{COMMAND} --again {name} '{case}'"
 
 
 def _violations(result: Found) -> str:

@@ -1,29 +1,51 @@
-"""Sieges that go on for a while, one after the other, on one RabbitMQ of their own."""
+"""What needs a RabbitMQ, one after the other on one node of their own."""
 
 import asyncio
 import contextlib
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from time import monotonic
+from typing import Protocol
 
 from tests.broker.node import PrivateNode, RabbitMissing
 from tests.prove.cutting import Cutting
 from tests.prove.felling import Felling
+from tests.prove.flooding import Flooding
 from tests.prove.forks import Forks
 from tests.prove.killing import Killing
-from tests.prove.running import Found, Wrong, fast_disk
-from tests.prove.siege import Ground, Siege, played
+from tests.prove.running import Found, fast_disk
+from tests.prove.siege import Ground
 from tests.prove.starving import Starving
 
-SIEGES: dict[str, type[Siege]] = {"workers": Killing, "wire": Cutting, "broker": Felling, "store": Starving}
+
+class Besieger(Protocol):
+    """A way to look for what goes wrong, for as long as one likes. What it finds is a sentence, and where to look."""
+
+    says: str
+    """In the table."""
+    share: int
+    """Of the time, beside those of the others."""
+
+    def obstacle(self) -> str | None:
+        """Why it cannot be done on this machine."""
+
+    async def go_on(self, ground: Ground, name: str, seed: int, seconds: float) -> Found:
+        """For so long, or a little longer."""
+
+
+SIEGES: dict[str, type[Besieger]] = {
+    "workers": Killing,
+    "wire": Cutting,
+    "broker": Felling,
+    "store": Starving,
+    "messages": Flooding,
+}
 
 Tell = Callable[[str, Found], None]
 
 
 def obstacle_to(name: str) -> str | None:
-    """Why this siege cannot be laid on this machine."""
+    """Why it cannot be done on this machine."""
     with tempfile.TemporaryDirectory() as home:
         try:
             PrivateNode(Path(home))
@@ -40,22 +62,7 @@ def besiege(seconds_each: Sequence[tuple[str, float]], seed: int, tell: Tell) ->
 async def _besiege(seconds_each: Sequence[tuple[str, float]], seed: int, tell: Tell) -> None:
     async with _ground() as ground:
         for name, seconds in seconds_each:
-            tell(name, await besieged(SIEGES[name](), ground, f"{name}-seed{seed}", seconds))
-
-
-async def besieged(siege: Siege, ground: Ground, name: str, seconds: float) -> Found:
-    """Round after round, each of which begins with a number of its own after the `name`."""
-    began = monotonic()
-    tally: Counter[str] = Counter()
-    wrong: list[Wrong] = []
-    number = 0
-    while not number or monotonic() - began < seconds:
-        number += 1
-        left = seconds - (monotonic() - began)
-        this = await played(siege, ground, f"{name}-round{number}", max(1.0, min(siege.round_seconds, left)))
-        tally += this.tally
-        wrong += [Wrong(f"{name}-round{number}", what) for what in this.wrong]
-    return Found(tally[siege.case], None, monotonic() - began, wrong, siege.told(tally))
+            tell(name, await SIEGES[name]().go_on(ground, name, seed, seconds))
 
 
 @contextlib.asynccontextmanager

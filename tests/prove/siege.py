@@ -28,6 +28,7 @@ from tests.broker.workers import GATEWAY_USER, USER
 from tests.house.repository import ROOT
 from tests.prove.customers import Customers, Ears, Sender, small_projects
 from tests.prove.forks import Fork, Forks
+from tests.prove.running import Found, Wrong
 
 KEPT = ROOT / "build" / "prove"
 LAST_ENDS_SECONDS = 90.0
@@ -136,6 +137,20 @@ class Siege:
     async def besiege(self, this: Round) -> None:
         """Until the round is over; then everything is there again, and no worker."""
         raise NotImplementedError
+
+    async def go_on(self, ground: Ground, name: str, seed: int, seconds: float) -> Found:
+        """Round after round, each with a name of its own, from which everything in it is drawn."""
+        began = monotonic()
+        tally: Counter[str] = Counter()
+        wrong: list[Wrong] = []
+        number = 0
+        while not number or monotonic() - began < seconds:
+            number += 1
+            left = seconds - (monotonic() - began)
+            this = await played(self, ground, f"{name}-seed{seed}-round{number}", min(self.round_seconds, left))
+            tally += this.tally
+            wrong += [Wrong(f"kept in {KEPT.relative_to(ROOT)}/{this.home.name}", what) for what in this.wrong]
+        return Found(tally[self.case], None, monotonic() - began, wrong, self.told(tally))
 
     def told(self, tally: Counter[str]) -> str:
         return ", ".join(f"{tally[what]:,} {words}" for what, words in self.beside.items() if tally[what])
