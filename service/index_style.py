@@ -6,7 +6,7 @@ import hashlib
 
 def style(width: int, height: int) -> str:
     """For pictures of that shape."""
-    shape = f".tile {{ aspect-ratio: {width} / {height}; }}\n" if width > 0 and height > 0 else ""
+    shape = f".tile, .about video {{ aspect-ratio: {width} / {height}; }}\n" if width > 0 and height > 0 else ""
     return _STYLE + shape
 
 
@@ -62,7 +62,8 @@ main { display: grid; gap: clamp(2.2rem, 5vw, 3.4rem); grid-template-columns: mi
 .contents li { display: flex; gap: .8rem; break-inside: avoid; padding: .2rem 0; }
 .contents a { flex: 1; }
 
-h2 { font-size: clamp(1.3rem, 3vw, 1.7rem); line-height: 1.2; letter-spacing: -.02em; text-wrap: balance; }
+h2 { scroll-margin-top: 1.5rem; font-size: clamp(1.3rem, 3vw, 1.7rem); line-height: 1.2; letter-spacing: -.02em;
+  text-wrap: balance; }
 .section { display: grid; gap: 1.3rem; grid-template-columns: minmax(0, 1fr); }
 .head { display: grid; gap: .4rem; padding-top: 1.3rem; border-top: 1px solid var(--line); }
 .head audio { max-width: 30rem; margin-top: .4rem; }
@@ -70,7 +71,8 @@ h2 { font-size: clamp(1.3rem, 3vw, 1.7rem); line-height: 1.2; letter-spacing: -.
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr)); align-items: start; }
 .card { display: grid; gap: .7rem; grid-template-columns: minmax(0, 1fr); content-visibility: auto;
   contain-intrinsic-size: auto 24rem; scroll-margin-top: 1rem; }
-.card:target .tile { outline: 3px solid var(--accent); outline-offset: 3px; }
+.card:target .tile { outline: 3px solid var(--accent); outline-offset: -3px; }
+.tile a:focus-visible { outline-offset: -3px; border-radius: .6rem; }
 .tile { display: grid; place-items: center; overflow: hidden; max-height: 26rem; width: 100%; border-radius: .6rem;
   background: var(--tile); color: var(--quiet); text-align: center; font-size: .92rem; }
 .tile img, .tile video { display: block; width: 100%; height: 100%; object-fit: contain; }
