@@ -80,8 +80,8 @@ def _too_short(listed: list[_Listed], cut: Cut) -> Iterator[str]:
         chapter for (_, chapter), start, stop in zip(listed, starts, stops, strict=True) if stop - start < LEAST_SECONDS
     ]
     if short:
-        more = f" and {len(short) - 1} more" if len(short) > 1 else ""
-        yield f'{CHAPTERS}: YouTube wants {LEAST_SECONDS} s a chapter; "{_title(short[0])}"{more} is shorter'
+        others = f" and {len(short) - 1} more are" if len(short) > 1 else " is"
+        yield f'{CHAPTERS}: YouTube wants {LEAST_SECONDS} s a chapter; "{_title(short[0])}"{others} shorter'
 
 
 def _left_out(listed: list[_Listed], cut: Cut) -> Iterator[str]:

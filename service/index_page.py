@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import floor
 
 from contracts import Caption, Reason, Section, Timeline
+from service.chapters import chapter_warnings
 from service.contents import (
     CAPTION_NAMES,
     CHAPTERS,
@@ -100,17 +101,24 @@ def _facts(page: Page) -> Iterator[tuple[str, str]]:
 
 def _notes(page: Page) -> Iterator[str]:
     missing = [one for one in page.plan.omissions if one.reason not in CHOSEN]
+    warnings = [*page.plan.warnings, *_chapter_warnings(page)]
     chosen = sum(one.reason in {Reason.EXCLUDED, Reason.STALE} for one in page.plan.omissions)
-    if not (missing or chosen or page.plan.warnings):
+    if not (missing or chosen or warnings):
         return
     yield f'<div class="notes"{page.english}>\n'
     if missing:
         yield from _note("Not in this export", len(missing), map(_row, missing))
-    if page.plan.warnings:
-        yield from _note("Good to know", len(page.plan.warnings), map(text, page.plan.warnings))
+    if warnings:
+        yield from _note("Good to know", len(warnings), map(text, warnings))
     if chosen:
         yield f'<p class="note calm">{counted(chosen, "file")} left out as you chose.</p>\n'
     yield "</div>\n"
+
+
+def _chapter_warnings(page: Page) -> list[str]:
+    """Here only: a creator who reads this page has the chapters before them, and perhaps no wish to show them."""
+    is_there = page.has_times and CHAPTERS in text_names(page.plan.draft.options)
+    return chapter_warnings(page.cut) if is_there else []
 
 
 def _row(omission: Omission) -> str:

@@ -46,7 +46,7 @@ def test_an_empty_project_has_none_and_needs_no_warning() -> None:
         ([("One", 20), ("Two", 20)], ["chapters.txt: YouTube shows chapters from 3 on; there are 2"]),
         (
             [("One", 20), ("Two", 9.9), ("Three", 20), ("Four", 3)],
-            ['chapters.txt: YouTube wants 10 s a chapter; "Two" and 1 more is shorter'],
+            ['chapters.txt: YouTube wants 10 s a chapter; "Two" and 1 more are shorter'],
         ),
         (
             [("One", 20), ("Two", 20), ("Three", 0.2), ("Four", 20)],

@@ -101,6 +101,13 @@ def test_a_page_says_what_there_is() -> None:
         assert words in page.text
 
 
+def test_it_says_what_youtube_would_make_of_the_chapters() -> None:
+    known = {"calm.wav": speech(61), "outro.mp3": speech(2)}
+    assert "YouTube shows chapters from 3 on; there are 2" in Page(told(LIGHTHOUSE, known)).text
+    assert "YouTube" not in Page(told(LIGHTHOUSE, known, timelines=(), captions=())).text
+    assert "YouTube" not in Page(told(LIGHTHOUSE)).text
+
+
 def test_without_a_known_length_it_has_no_times() -> None:
     assert "00:00" not in Page(told(LIGHTHOUSE)).text
 
