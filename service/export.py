@@ -54,7 +54,7 @@ class Workshop:
     """Shared by all exports of a process; apart from anyio's own threads, which others need for other things."""
     worker: str = ""
     """Who notes an unexpected error; without a name (`run`) the error counts against no export."""
-    allowance: Allowance = Allowance()
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 async def export(command: ExportStart, shop: Workshop, report: Report, stop: Stop) -> Decision:

@@ -8,9 +8,7 @@ from service.captions import write_srt, write_vtt
 from service.chapters import write_chapters
 from service.contents import CAPTION_NAMES, CHAPTERS, INDEX_PAGE, INDEX_TABLE, METADATA, SCRIPT, text_names
 from service.cut import Cut, make_cut
-from service.index_page import write_index_page
-from service.index_table import write_index_table
-from service.metadata import write_metadata
+from service.index import write_index_page, write_index_table, write_metadata
 from service.model import Plan
 from service.script import write_script
 from service.timelines import TIMELINES, otioz_content, write_timeline

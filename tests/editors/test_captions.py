@@ -12,11 +12,11 @@ from hypothesis import given, settings
 
 from contracts import Sentence
 from service.captions import write_srt, write_vtt
-from service.cue_text import LINE_COLUMNS
+from service.captions.cue_text import LINE_COLUMNS
+from service.captions.spoken import BRIDGED_MS, READABLE_MS, Cue, spoken
 from service.cut import Track
 from service.graphemes import columns
 from service.naming import one_line
-from service.spoken import BRIDGED_MS, READABLE_MS, Cue, spoken
 from service.timecodes import milliseconds
 from tests.core.hostile_titles import HOSTILE_TITLES
 from tests.core.projects import GENERATING, PENDING, completed, part, project, section

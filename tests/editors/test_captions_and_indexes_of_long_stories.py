@@ -12,10 +12,10 @@ from contracts import Sentence
 from service.captions import write_srt, write_vtt
 from service.chapters import write_chapters
 from service.cut import Cut
-from service.index_page import write_index_page
-from service.index_table import write_index_table
+from service.index.metadata import write_metadata
+from service.index.page import write_index_page
+from service.index.table import write_index_table
 from service.media import Container, Media, Picture
-from service.metadata import write_metadata
 from service.model import Plan
 from tests.core.projects import PENDING, completed, project, section
 from tests.editors.told import Told, narrated, speech, timed, told

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from contracts import ExportOptions, Reason, Sentence
 from service.contents import MANIFEST, text_names
-from service.index_page import write_index_page
+from service.index.page import write_index_page
 from service.naming import one_line, plain_text
 from service.settle import settle
 from tests.core.hostile_titles import HOSTILE_TITLES

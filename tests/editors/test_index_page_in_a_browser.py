@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from service.contents import INDEX_PAGE
-from service.index_page import write_index_page
+from service.index.page import write_index_page
 from tests.editors.lighthouse import lighthouse
 from tests.editors.test_index_page import SCRIPT, hostile
 from tests.editors.told import narrated

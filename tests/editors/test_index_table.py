@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from contracts import Sentence
-from service.index_table import COLUMNS, harmless, write_index_table
+from service.index.table import COLUMNS, harmless, write_index_table
 from service.media import Container, Media, Picture, Sound
 from service.naming import one_line, plain_text
 from tests.core.hostile_titles import HOSTILE_TITLES

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from contracts import CompletedAsset, Sentence
-from service.metadata import write_metadata
+from service.index.metadata import write_metadata
 from service.studio import from_studio, is_studio_project
 from tests.core.projects import FAILED, PENDING, completed, part, project, section
 from tests.editors.told import Told, speech, stories, timed, told

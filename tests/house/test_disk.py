@@ -132,6 +132,7 @@ REASONS: dict[str, tuple[str, set[str]]] = {
             "zipfile.ZipFile",
         },
     ),
+    "cli/verify_bundle.py": ("is handed an archive, whose bytes come through the port", {"zipfile.ZipFile"}),
     "cli/watch.py": ("looks whether the folder is there", {"(found.root / event.folder.name).is_dir"}),
     "gateway/keys.py": ("reads the keys that tokens are signed with", {"path.read_bytes"}),
     "gateway/openapi.py": ("runs at build time, on a directory of its own", {"TemporaryDirectory"}),

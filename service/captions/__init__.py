@@ -7,9 +7,9 @@ Both are UTF-8 without a byte order mark, with `\\n` at line ends: every reader 
 import re
 from collections.abc import Iterator
 
+from service.captions.spoken import spoken
 from service.cut import Cut
 from service.model import Plan
-from service.spoken import spoken
 
 
 def write_srt(plan: Plan, cut: Cut) -> Iterator[str]:

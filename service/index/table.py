@@ -8,7 +8,7 @@ import csv
 from collections.abc import Iterator
 
 from service.cut import Cut
-from service.listing import Asset, Places, assets, decimal
+from service.index.listing import Asset, Places, assets, decimal
 from service.media import UNKNOWN, Picture, Sound
 from service.model import Copy, Plan
 from service.naming import one_line, plain_text

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from contracts import Kind
 from service.cut import Cut, Slot
-from service.index_words import CHOSEN, counted, known, lack, language_of, length, paragraphs, size, text, url
-from service.listing import Places
+from service.index.listing import Places
+from service.index.words import CHOSEN, counted, known, lack, language_of, length, paragraphs, size, text, url
 from service.model import Copy, Omission, Plan
 from service.timecodes import has_times, timecode
 

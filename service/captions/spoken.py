@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 
 from contracts import CompletedAsset, Sentence, WordTiming
-from service.cue_text import cues_of
+from service.captions.cue_text import cues_of
 from service.cut import Cut, Track
 from service.graphemes import columns
 from service.model import Plan

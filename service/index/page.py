@@ -1,7 +1,7 @@
 """`index.html`: a contact sheet of the export, to look at by a double click, offline. Pure.
 
 No script, and nothing from elsewhere: its policy allows the folder's own pictures and sounds and its own style, and no
-more. What comes from outside is made safe in `index_words`, and nowhere else.
+more. What comes from outside is made safe in `words.py`, and nowhere else.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ from service.contents import (
     text_names,
 )
 from service.cut import Cut, Slot
-from service.index_card import Page, card, file, lacking, player
-from service.index_style import source_of, style
-from service.index_words import CHOSEN, counted, lack, length, size, text, url
-from service.listing import decimal
+from service.index.card import Page, card, file, lacking, player
+from service.index.listing import decimal
+from service.index.style import source_of, style
+from service.index.words import CHOSEN, counted, lack, length, size, text, url
 from service.model import Omission, Plan
 from service.timecodes import clock, timecode
 

@@ -13,7 +13,7 @@ from typing import Any
 from contracts import Asset as Given
 from contracts import CompletedAsset, Kind, Reason, Section, Sentence
 from service.cut import Cut, Slot
-from service.listing import Asset, Places, assets
+from service.index.listing import Asset, Places, assets
 from service.model import Copy, Omission, Plan
 from service.timecodes import milliseconds
 

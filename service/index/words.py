@@ -11,7 +11,7 @@ from math import floor
 from urllib.parse import quote
 
 from contracts import Kind, Reason
-from service.listing import decimal
+from service.index.listing import decimal
 from service.media import Media
 from service.model import Omission
 from service.naming import one_line, plain_text
