@@ -96,6 +96,7 @@ def the_last_progress_comes_after_the_end(patch: Patch) -> None:
 def progress_is_told_as_often_as_there_is_some(patch: Patch) -> None:
     patch.setattr("service.announce.PROGRESS_EVERY_SECONDS", 0.0)
     patch.setattr("service.liveness.REPORT_EVERY_SECONDS", 0.01)
+    patch.setattr(stand, "PATIENCE_SECONDS", LONGEST_TEST_SECONDS)  # it comes, and takes its time
 
 
 def the_trace_is_lost(patch: Patch) -> None:
@@ -236,10 +237,20 @@ def each_delivery_is_an_export_of_its_own(patch: Patch) -> None:
     attach = Supervisor.attach
 
     async def forgetful(supervisor: Supervisor, command: ExportStart, traceparent: str | None) -> Ending:
-        supervisor._runs.pop(command.export_id, None)
+        supervisor._runs = Forgetful(supervisor._runs)
         return await attach(supervisor, command, traceparent)
 
     patch.setattr(Supervisor, "attach", forgetful)
+
+
+class Forgetful(dict[str, _Run]):
+    """Of what is in progress."""
+
+    def get(self, *_: object) -> None:  # type: ignore[override]
+        return None
+
+    def __delitem__(self, export_id: str) -> None:
+        self.pop(export_id, None)
 
 
 def trouble_is_a_verdict(patch: Patch) -> None:
