@@ -18,9 +18,11 @@ demo: $(STAMP) ## Export a sample project that is made by code, and verify the r
 
 # A test that hangs says where, and ends the run.
 NO_HANG := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
+# One process has the tests on RabbitMQ, which mostly wait; another the rest meanwhile. PROCESSES=0 is all in one.
+PROCESSES ?= 2
 test: tools check ## Everything that must hold before a change may land
 	@echo '== pytest'
-	@$(BIN)/pytest $(NO_HANG) --doctest-modules service contracts gateway cli demo tests
+	@$(BIN)/pytest $(NO_HANG) -n $(PROCESSES) --dist loadgroup --doctest-modules service contracts gateway cli demo tests
 
 test-fast: $(STAMP) ## The pure tests only, in seconds
 	@$(BIN)/pytest --doctest-modules service contracts tests/core tests/gateway/test_states.py

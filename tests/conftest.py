@@ -27,11 +27,27 @@ def pytest_report_header() -> str:
     return "leak check: threads, tasks, temporary files; SKIPPED for descriptors and child processes: no /proc here"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Async tests, and only they, pay for a look at their loop: first set up in it, last torn down."""
     for item in items:
-        if pytest_asyncio.is_async_test(item) and "no_task_stays" not in item.fixturenames:
-            item.fixturenames.insert(item.fixturenames.index("nothing_leaks") + 1, "no_task_stays")
+        if isinstance(item, pytest.Function):
+            _look_at_its_loop(item)
+            _keep_together(item)
+
+
+def _look_at_its_loop(item: pytest.Function) -> None:
+    """Async tests, and only they, pay for it: first set up in the loop, last torn down."""
+    if pytest_asyncio.is_async_test(item) and "no_task_stays" not in item.fixturenames:
+        item.fixturenames.insert(item.fixturenames.index("nothing_leaks") + 1, "no_task_stays")
+
+
+def _keep_together(item: pytest.Function) -> None:
+    """When tests run in two processes, one has all that share the node, and all that share what a file makes once."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if "node_of_the_run" in item.fixturenames or parameters.get("node_if_real") == "rabbitmq":
+        item.add_marker(pytest.mark.xdist_group("RabbitMQ"))
+    elif any(fixtures[-1].scope == "module" for fixtures in item._fixtureinfo.name2fixturedefs.values()):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)

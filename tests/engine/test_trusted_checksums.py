@@ -35,13 +35,13 @@ def project(bench: Bench, content: bytes, **told: object) -> Project:
 
 
 def exported(bench: Bench, asked: Project, disk: FaultyDisk | None = None) -> tuple[str, tuple[str, ...]]:
-    """The CRC-32 that the manifest gives, and the warnings; the file was right, and the archive is there."""
+    """The CRC-32 that the manifest gives, and the warnings of any; the file was right, and the archive is there."""
     end = completed(bench.run(start(asked), disk))
     folder = bench.exports / FOLDER
     assert (folder / "videos/001_intro_video.mp4").read_bytes() == (bench.media / "clip.mp4").read_bytes()
     assert (bench.exports / f"{FOLDER}.zip").is_file()
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    return str(manifest["files"][0]["crc32"]), tuple(end.warnings)
+    return str(manifest["files"][0]["crc32"]), tuple(warning for warning in end.warnings if "CRC-32" in warning)
 
 
 def unpacks(bench: Bench) -> bool:
@@ -97,4 +97,4 @@ def test_a_checksum_without_the_files_size_is_not_believed(size_bytes: int | Non
     """It may be that of an earlier version."""
     told, warnings = exported(trusting, project(trusting, LARGE, crc32=WRONG, size_bytes=size_bytes), SharingDisk())
     assert told == f"{zlib.crc32(LARGE):08x}"
-    assert any("CRC-32" in warning for warning in warnings)
+    assert len(warnings) == 1
