@@ -109,6 +109,7 @@ def test_a_sentence_without_narration_is_as_long_as_its_film_and_else_held() -> 
     told = project(section(Sentence(video=completed("a.mp4")), Sentence(image=completed("b.png"))))
     cut = make_cut(planned(told, {"a.mp4": film("1.5")}))
     assert lengths(cut) == [38, HOLD]
+    assert on(cut, Track.MOTION) == [("001_intro_video.mp4", 0, 37)]
     assert notes(cut) == [None, None]
 
 
@@ -117,6 +118,12 @@ def test_a_pending_sentence_keeps_its_time_and_says_what_is_missing() -> None:
     cut = make_cut(planned(told, {"a.wav": seconds(1)}))
     assert lengths(cut) == [25, HOLD]
     assert notes(cut) == [None, f"narration pending; image pending; held for {HOLD_SECONDS} s"]
+
+
+def test_a_sections_narration_that_is_still_to_come_is_said_at_its_first_sentence() -> None:
+    told = project(section(Sentence(image=completed("a.png")), Sentence(image=completed("b.png")), audio=PENDING))
+    cut = make_cut(planned(told, {}))
+    assert notes(cut) == ["narration pending (of the section)", None]
 
 
 def test_gaps_may_be_closed_but_a_sentence_that_has_anything_keeps_its_time() -> None:
@@ -185,6 +192,20 @@ def test_without_slices_sentences_share_an_uncut_narration_by_the_length_of_thei
     cut = make_cut(planned(told, {"n.mp3": seconds(4)}, "n.mp3"))
     assert lengths(cut) == [25, 75]
     assert on(cut, Track.NARRATION) == [("001_intro_section_audio.mp3", 0, 100)]
+
+
+def test_slices_that_do_not_run_forward_say_nothing_of_when_their_sentences_begin() -> None:
+    told = project(
+        section(
+            Sentence(text="x" * 10, audio=part(2_000, 3_000)),
+            Sentence(text="x" * 10, audio=part(1_000, 2_000)),
+            Sentence(text="x" * 20),
+            audio=completed("n.wav"),
+        )
+    )
+    cut = make_cut(planned(told, {"n.wav": seconds(4)}))
+    assert lengths(cut) == [25, 25, 50]
+    assert on(cut, Track.NARRATION) == [("001_intro_section_audio.wav", 0, 100)]
 
 
 def test_a_sentence_that_is_only_in_its_sections_narration_has_what_its_neighbours_leave_of_it() -> None:

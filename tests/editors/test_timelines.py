@@ -21,7 +21,7 @@ from service.media import Container, Media, Picture, Sound
 from service.model import Plan
 from service.streaming_zip import Entry, plan_zip
 from service.timelines import TIMELINES, otioz_content, write_timeline
-from tests.core.projects import FOLDER, NOON, PENDING, completed, plan, project, section
+from tests.core.projects import FOLDER, NOON, PENDING, completed, part, plan, project, section
 from tests.editors.content_model import faults
 from tests.editors.footage import story
 from tests.editors.readers import Laid, in_cut, in_fcpxml, in_mlt, in_otio, in_premiere, parsed
@@ -54,6 +54,22 @@ def test_all_formats_have_the_same_files_on_the_same_tracks_at_the_same_frames(t
 
 
 @pytest.mark.parametrize("timeline", Timeline)
+def test_a_narration_that_begins_in_the_middle_of_its_file_does_so_in_all_formats(timeline: Timeline) -> None:
+    told = project(
+        section(
+            Sentence(audio=part(0, 1_000)), Sentence(), Sentence(audio=part(3_000, 5_000)), audio=completed("n.wav")
+        ),
+        frame_rate=25,
+    )
+    planned = plan(told)
+    lengths = {copy.name: Fraction(copy.size_bytes - 44, 2_000) for copy in planned.copies}
+    copies = (replace(one, media=Media(duration=lengths[one.name], sound=Sound(1_000, 1))) for one in planned.copies)
+    laid = READERS[timeline](written(replace(planned, copies=tuple(copies)), timeline))
+    (middle,) = (one for one in laid if "section_audio" in one.file)
+    assert (middle.start, middle.frames, middle.offset) == (25, 50, 25)
+
+
+@pytest.mark.parametrize("timeline", Timeline)
 def test_every_reference_is_a_file_of_the_export_beside_the_timeline(timeline: Timeline) -> None:
     told = story()
     referred = {laid.file.removeprefix("./") for laid in READERS[timeline](written(told, timeline))}
@@ -66,6 +82,15 @@ def test_titles_and_texts_of_any_kind_leave_every_file_well_formed(told: Plan) -
     json.loads(written(told, Timeline.OTIO))
     for timeline in (Timeline.FCPXML, Timeline.PREMIERE, Timeline.MLT):
         parsed(written(told, timeline))
+
+
+@pytest.mark.parametrize("timeline", Timeline)
+def test_what_xml_cannot_write_is_left_out(timeline: Timeline) -> None:
+    odd = "\ufffe\uffff\x00\u202e"
+    told = project(section(Sentence(text=f"a{odd}b", audio=completed("a.wav")), title=f"c{odd}d"), name=f"e{odd}f")
+    text = written(plan(told), timeline)
+    assert not set(odd) & set(text)
+    assert {"ab", "cd", "ef"} <= set(re.findall(r"\b[a-f]{2}\b", text))
 
 
 @pytest.mark.parametrize("timeline", Timeline)
@@ -237,6 +262,13 @@ def test_what_nobody_knows_is_left_out_and_not_guessed() -> None:
     ranges = {clip.name[-3:]: clip.media_reference.available_range for clip in clips}
     assert (ranges["mp3"], ranges["mp4"]) == (None, None)
     assert not list(parsed(written(told, Timeline.PREMIERE)).iterfind(".//file//samplerate"))
+
+
+def test_shotcut_tells_tracks_of_pictures_from_tracks_of_sound() -> None:
+    playlists = parsed(written(story(), Timeline.MLT)).findall("playlist")
+    names = [{one.get("name"): one.text for one in playlist.iter("property")} for playlist in playlists]
+    kinds = {one["shotcut:name"]: "shotcut:video" in one for one in names if "shotcut:name" in one}
+    assert kinds == {"Stills": True, "Motion": True, "Narration": False, "Clip sound": False}
 
 
 def test_a_files_own_timecode_is_where_its_clip_begins() -> None:
