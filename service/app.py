@@ -72,7 +72,9 @@ class Worker:
 
     async def _begin(self, tasks: TaskGroup) -> None:
         try:
-            await self._start()
+            # The publishing connection first: a message that comes at once must be able to be answered.
+            for broker in (self.produce, self.consume):
+                await _start(broker)
         except Exception as fault:
             if self.fitness.is_draining:  # whoever ends has no time for a slow start, and gave up the connections
                 log.debug("ended before it had begun: %s", fault)
@@ -86,18 +88,6 @@ class Worker:
         tasks.start_soon(self.fitness.keep_looking, self.settings.probe_seconds)
         tasks.start_soon(self.reconciler.keep_reconciling, self.settings.reconcile_seconds)
         tasks.start_soon(self.reconciler.keep_sweeping, self.settings.sweep_seconds)
-
-    async def _start(self) -> None:
-        """Once more where a connection is lost meanwhile: that is no refusal. What was half made is given up."""
-        while True:
-            try:
-                # The publishing connection first: a message that comes at once must be able to be answered.
-                return await unless_the_channel_dies(self.stream.start)
-            except (AMQPConnectionError, OSError) as fault:
-                log.warning("the connection was lost while the worker began: %s", fault)
-            with suppress(*BROKER_FAULTS, ExceptionGroup):
-                await self.stream.stop()
-            await anyio.sleep(BEGIN_AGAIN_SECONDS)
 
     async def _end(self) -> None:
         """First no new messages, then the exports, then the connections over which they were given back."""
@@ -142,6 +132,18 @@ def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
     health = Health(consumption, fitness, supervisor, lambda: _is_connected(consume))
     stream = FastStream(produce, consume, logger=None)
     return Worker(settings, stream, produce, consume, announcer, supervisor, fitness, health, reconciler)
+
+
+async def _start(broker: RabbitBroker) -> None:
+    """Once more where the connection is lost meanwhile: that is no refusal. What was half made is given up."""
+    while True:
+        try:
+            return await unless_the_channel_dies(broker.start)
+        except (AMQPConnectionError, OSError) as fault:
+            log.warning("the connection was lost while the worker began: %s", fault)
+        with suppress(*BROKER_FAULTS, ExceptionGroup):
+            await broker.stop()
+        await anyio.sleep(BEGIN_AGAIN_SECONDS)
 
 
 async def _is_connected(broker: RabbitBroker) -> bool:

@@ -24,8 +24,8 @@ MOVES = {"cut": 10, "reset": 3, "hole": 1, "slow": 1}
 """What is done to a wire, and how often beside the others."""
 
 
-_FEW_BYTES = 100
-"""Every delivery has more."""
+_FEW_BYTES = 20
+"""Every delivery has more; it is not known how many as long as none has passed."""
 
 
 class Cutting(Siege):
@@ -45,8 +45,8 @@ class Cutting(Siege):
 
     def __init__(self) -> None:
         self._delivery_bytes = 0
-        self._cuts: list[tuple[str, int]] = []
-        """That are to be made next, the last one first."""
+        self._offsets: dict[str, list[int]] = {CONFIRM: [], DELIVERY: []}
+        """After how many bytes is to be cut next, the last one first."""
 
     def projects(self, media: Path) -> list[Document]:
         """The smallest: its delivery has no more bytes than can be cut at in a few minutes."""
@@ -101,22 +101,20 @@ class Cutting(Siege):
         this.tally[self.case] += 1
 
     async def _cut(self, this: Round, name: str, tap: Tap) -> None:
-        where, offset = cut = self._next_cut(this.random)
+        where, offset = self._next_cut(this.random)
         try:
             await asyncio.wait_for(tap.cut(where, offset), AIMED_SECONDS)
         except TimeoutError:
-            self._cuts.insert(0, cut)
+            self._offsets[where].insert(0, offset)
             return
         this.note(f"{name}: cut after {offset} bytes of a {where}")
         this.tally[f"{where} {offset}"] += 1
         this.tally[self.case] += 1
 
     def _next_cut(self, random: Random) -> tuple[str, int]:
-        """All of them in an order that is drawn, and then again."""
-        if not self._delivery_bytes:  # none has passed yet
-            return random.choice([(CONFIRM, random.randrange(CONFIRM_BYTES)), (DELIVERY, random.randrange(_FEW_BYTES))])
-        if not self._cuts:
-            sizes = ((CONFIRM, CONFIRM_BYTES), (DELIVERY, self._delivery_bytes))
-            self._cuts = [(where, offset) for where, size in sizes for offset in range(size + 1)]
-            random.shuffle(self._cuts)
-        return self._cuts.pop()
+        """Each offset once, in an order that is drawn, and then again."""
+        where = random.choice([CONFIRM, DELIVERY])
+        sizes = {CONFIRM: CONFIRM_BYTES, DELIVERY: self._delivery_bytes or _FEW_BYTES}
+        if not self._offsets[where]:
+            self._offsets[where] = random.sample(range(sizes[where] + 1), sizes[where] + 1)
+        return where, self._offsets[where].pop()
