@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-HEAD_BYTES = 65_536
-"""The first read."""
+from service import wav
+
+HEAD_BYTES = wav.HEAD_BYTES
+"""The first read: also all that tells whether a narration can be cut, so both have it from one."""
 
 AHEAD_BYTES = 16_384
 """The second read where one look at a later place is enough."""
