@@ -125,8 +125,10 @@ def of_another_size(scene: Scene) -> Iterator[File]:
         picture = copy.media.picture
         if copy.spot.kind is not Kind.AUDIO and picture and picture.width and picture.height:
             size = (picture.width, picture.height)
-            if size != (scene.format.width, scene.format.height):
-                yield File(copy, f"{size_as_text(*size)}, {_fit(size, scene.format)}")
+            fit = _fit(size, scene.format)
+            # A still that is larger loses nothing: editors make it fit, and it bears a zoom.
+            if fit is not None and not (copy.spot.kind is Kind.IMAGE and fit == "larger"):
+                yield File(copy, f"{size_as_text(*size)}, {fit}")
 
 
 def started_late(scene: Scene) -> Iterator[File]:
@@ -152,7 +154,9 @@ def _is_same(rate: Fraction, other: Fraction) -> bool:
     return rate == other or abs(rate - other) < other * _SAME_RATE
 
 
-def _fit(size: tuple[int, int], timeline: Format) -> str:
+def _fit(size: tuple[int, int], timeline: Format) -> str | None:
+    if size == (timeline.width, timeline.height):
+        return None
     ratio = Fraction(*size) / Fraction(timeline.width, timeline.height)
     if abs(ratio - 1) > _SAME_SHAPE:
         return "another shape"

@@ -70,6 +70,12 @@ TROUBLES: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
 }
 
 
+def test_a_still_that_is_larger_and_of_the_same_shape_is_no_trouble() -> None:
+    for size, is_trouble in (((1920, 1080), False), ((3840, 2160), False), ((640, 360), True), ((2048, 2048), True)):
+        still = Media(Container.PNG, picture=Picture(*size))
+        assert bool(lines(sentences(1, still=still))) == is_trouble, size
+
+
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_each_trouble_is_one_line_and_vanishes_with_its_cause(trouble: str, matrix: Mapping[str, Path]) -> None:
     words, ill, well = TROUBLES[trouble]
