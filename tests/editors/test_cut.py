@@ -208,6 +208,19 @@ def test_slices_that_do_not_run_forward_say_nothing_of_when_their_sentences_begi
     assert on(cut, Track.NARRATION) == [("001_intro_section_audio.wav", 0, 100)]
 
 
+def test_nor_where_in_the_file_a_sentence_among_others_is_told() -> None:
+    told = project(
+        section(
+            Sentence(audio=part(2_000, 3_000)),
+            Sentence(audio=completed("own.wav")),
+            Sentence(audio=part(1_000, 2_000)),
+            audio=completed("n.wav"),
+        )
+    )
+    cut = make_cut(planned(told, {"n.wav": seconds(4), "own.wav": seconds(1)}))
+    assert on(cut, Track.NARRATION) == [("001_intro_section_audio.wav", 0, 100), ("002_intro_audio.wav", 100, 25)]
+
+
 def test_a_sentence_that_is_only_in_its_sections_narration_has_what_its_neighbours_leave_of_it() -> None:
     told = project(
         section(
