@@ -166,14 +166,13 @@ class _Laying:
         return self._unspoken(line) if line.audio is None else 1
 
     def _unspoken(self, line: Line) -> int:
-        """As long as its narration is said to be, else as its film, else the hold."""
-        film = self._film(line)
-        seconds = declared_seconds(line.audio) or (film and self._film_seconds(line, film)) or HOLD_SECONDS
-        return max(1, ceil(seconds * self.rate))
+        return max(1, ceil((self._known_seconds(line) or HOLD_SECONDS) * self.rate))
 
-    @staticmethod
-    def _film_seconds(line: Line, film: Copy) -> Fraction | None:
-        return seconds_of(film, line.sentence.video if line.sentence else None)
+    def _known_seconds(self, line: Line) -> Fraction | None:
+        """As long as its narration is said to be, else as its film is."""
+        film = self._film(line)
+        of_film = seconds_of(film, line.sentence.video) if film and line.sentence else None
+        return declared_seconds(line.audio) or of_film
 
     # ---- what is there
 
@@ -199,7 +198,7 @@ class _Laying:
         if not there and not missing:
             yield "nothing to show or to hear"
         yield from self._unknown_lengths(line, passage)
-        if passage.narration is None and missing and self._unspoken(line) == ceil(HOLD_SECONDS * self.rate):
+        if passage.narration is None and missing and self._known_seconds(line) is None:
             yield f"held for {HOLD_SECONDS} s"
 
     def _unknown_lengths(self, line: Line, passage: Passage) -> Iterator[str]:

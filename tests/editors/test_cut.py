@@ -120,6 +120,12 @@ def test_a_pending_sentence_keeps_its_time_and_says_what_is_missing() -> None:
     assert notes(cut) == [None, f"narration pending; image pending; held for {HOLD_SECONDS} s"]
 
 
+def test_a_film_whose_narration_is_pending_is_shown_whole_and_not_said_to_be_held() -> None:
+    told = project(section(Sentence(audio=PENDING, video=completed("a.mp4"))))
+    cut = make_cut(planned(told, {"a.mp4": film(HOLD_SECONDS)}))
+    assert (lengths(cut), notes(cut)) == ([HOLD], ["narration pending"])
+
+
 def test_a_sections_narration_that_is_still_to_come_is_said_at_its_first_sentence() -> None:
     told = project(section(Sentence(image=completed("a.png")), Sentence(image=completed("b.png")), audio=PENDING))
     cut = make_cut(planned(told, {}))
