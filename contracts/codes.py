@@ -42,6 +42,8 @@ class ErrorCode(StrEnum):
     """Not JSON, or a field is missing, of the wrong type, or out of range."""
     UNSUPPORTED_VERSION = "unsupported_version"
     """The message is of a newer contract version than this worker knows."""
+    UNSUPPORTED_OPTION = "unsupported_option"
+    """Given no more: every option is carried out. Exports that an earlier version refused for one still tell it."""
     LIMIT_EXCEEDED = "limit_exceeded"
     """More sections, sentences or bytes than a named limit allows."""
     CONFLICT = "conflict"

@@ -384,6 +384,7 @@ def _ended() -> dict[str, Contract]:
 _ERRORS = (
     (ErrorCode.INVALID_MESSAGE, "The request is not valid", "project.sections.0.title: not a string", Stage.ACCEPTING),
     (ErrorCode.UNSUPPORTED_VERSION, "The request is of a newer version", "version 2; 1 is known", Stage.ACCEPTING),
+    (ErrorCode.UNSUPPORTED_OPTION, "The option is not supported", "options.archive: otioz", Stage.ACCEPTING),
     (ErrorCode.LIMIT_EXCEEDED, "The project is too large", "100001 sentences; the limit is 100000", Stage.ACCEPTING),
     (ErrorCode.PROJECT_UNAVAILABLE, "The project could not be read", "its SHA-256 differs", Stage.ACCEPTING),
     (ErrorCode.REFERENCE_REFUSED, "A file lies outside the media directory", "sentence 3: ../hosts", Stage.PLANNING),

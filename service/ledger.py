@@ -30,6 +30,8 @@ _PROJECTS = f"{RECORDS}/_projects"
 _EXPORT_ID = re.compile(r"[a-z0-9-]{1,64}")
 _PROJECT_ID: TypeAdapter[str] = TypeAdapter(ProjectId)
 _WISHES = {"cancel.json", "gone.json", "request.json"}
+_GENERATION = 2
+"""Of stored commands. The first had every default spelled out, from before timelines and captions were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,16 +485,24 @@ def _listed_as(requested_at: datetime, export_id: str) -> str:
 def _command_json(command: ExportStart, project: Project) -> bytes:
     """Without its project, which is beside it; with what one asks for most often of that."""
     stored = command.model_dump(mode="json", exclude={"project"})
-    return _json({**stored, "about": {"project_id": project.id, "project_name": project.name}})
+    about = {"project_id": project.id, "project_name": project.name}
+    return _json({**stored, "about": about, "generation": _GENERATION})
 
 
 def _as_command(stored: dict[str, Any], export_id: str) -> ExportStart:
+    options = stored.get("options", {}) if stored.get("generation", 1) >= _GENERATION else _chosen(stored)
     try:
-        return ExportStart.model_validate_json(json.dumps(stored))
+        return ExportStart.model_validate_json(json.dumps({**stored, "options": options}))
     except ValidationError:
         raise Trouble(
             ErrorCode.UNSUPPORTED_VERSION, f'the command of export "{export_id}" was stored by a newer version'
         ) from None
+
+
+def _chosen(stored: dict[str, Any]) -> dict[str, Any]:
+    """The options of a command of the first generation: having no timelines and captions was no choice then."""
+    options: dict[str, Any] = stored.get("options", {})
+    return {name: value for name, value in options.items() if name not in {"timelines", "captions"} or value != []}
 
 
 def _asked(command: ExportStart) -> dict[str, Any]:

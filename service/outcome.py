@@ -28,6 +28,7 @@ from service.streaming_zip import ZipPlan
 _TITLES = {
     ErrorCode.INVALID_MESSAGE: "The request is not valid",
     ErrorCode.UNSUPPORTED_VERSION: "The request is of a newer version",
+    ErrorCode.UNSUPPORTED_OPTION: "The option is not supported",
     ErrorCode.LIMIT_EXCEEDED: "The project is too large",
     ErrorCode.CONFLICT: "The export id is taken",
     ErrorCode.PROJECT_UNAVAILABLE: "The project could not be read",
