@@ -5,6 +5,7 @@ Editors take few rates, so a rate is always one of theirs; files of another one 
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from contracts import Kind, Project
@@ -50,6 +51,7 @@ def format_of(project: Project, copies: Sequence[Copy]) -> Format:
     return Format(rate, *_bearable(*_majority(_sizes(films), _majority(_sizes(stills), USUAL_SIZE))))
 
 
+@lru_cache(64)  # the films of a story have few rates, and each timeline asks for that of every film
 def nearest_rate(frames_per_second: float | Fraction) -> Fraction:
     """The editors' rate for it; of a slow one its double, of a fast one its half, so that no frame is shown unevenly.
 

@@ -159,5 +159,4 @@ def _known(about: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in about.items() if value is not None}
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each line

@@ -68,7 +68,7 @@ class _Fcpxml:
         yield self.xml.empty("format", id="r0", frameDuration=duration, **size, colorSpace="1-1-1 (Rec. 709)")
         for copy in self.files.values():
             yield from self._format(copy)
-            yield from self._asset(copy)
+            yield "".join(self._asset(copy))
         yield self.xml.close()
 
     def _format(self, copy: Copy) -> Iterator[str]:
@@ -120,7 +120,7 @@ class _Fcpxml:
         yield self.xml.open("spine")
         chapters = {chapter.start: chapter for chapter in self.cut.chapters}
         for slot in self.cut.slots:
-            yield from self._slot(slot, chapters.get(slot.start))
+            yield "".join(self._slot(slot, chapters.get(slot.start)))
         yield self.xml.close()
         yield self.xml.close()
 

@@ -77,7 +77,7 @@ class _Mlt:
 
     def track(self, track: Track, clips: Sequence[Clip]) -> Iterator[str]:
         for clip in clips:
-            yield from self._producer(clip)
+            yield "".join(self._producer(clip))
         yield self.xml.open("playlist", id=_id(track))
         yield self._property("shotcut:video" if track in _PICTURES else "shotcut:audio", 1)
         yield self._property("shotcut:name", track.value)

@@ -157,5 +157,4 @@ def _separated(items: Iterator[dict[str, Any]]) -> Iterator[str]:
         separator = ",\n"
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each line

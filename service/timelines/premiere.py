@@ -5,7 +5,6 @@ on a mono track, or Premiere plays it on one side only; one of two channels on a
 """
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 from service.cut import Clip, Cut, Track
@@ -59,24 +58,24 @@ class _Xmeml:
     def __init__(self, plan: Plan, cut: Cut, where: Where) -> None:
         self.plan, self.cut, self.where = plan, cut, where
         self.xml = Xml()
+        self.timebase = round(cut.rate)
         self.channels = list(_channels(cut))
         self.pictures = [clips for track in (Track.STILLS, Track.MOTION) if (clips := on(cut, track))]
         self.described: dict[str, str] = {}
         """The ids of files by their names."""
         self.places = _places(self.pictures, self.channels)
 
-    def rate(self, rate: Fraction | None = None) -> Iterator[str]:
-        """Of the sequence, if no other is given."""
-        timebase = rate or self.cut.rate
+    def rate(self) -> Iterator[str]:
+        """The sequence's, which is told of every clip and file as well."""
         yield self.xml.open("rate")
-        yield self.xml.leaf("timebase", round(timebase))
-        yield self.xml.leaf("ntsc", "TRUE" if timebase.denominator == 1001 else "FALSE")
+        yield self.xml.leaf("timebase", self.timebase)
+        yield self.xml.leaf("ntsc", "TRUE" if self.cut.rate.denominator == 1001 else "FALSE")
         yield self.xml.close()
 
     def timecode(self, frame: int) -> Iterator[str]:
         yield self.xml.open("timecode")
         yield from self.rate()
-        yield self.xml.leaf("string", _clock(frame, round(self.cut.rate)))
+        yield self.xml.leaf("string", _clock(frame, self.timebase))
         yield self.xml.leaf("frame", frame)
         yield self.xml.leaf("displayformat", "NDF")
         yield self.xml.close()
@@ -91,7 +90,7 @@ class _Xmeml:
         for clips in self.pictures:
             yield self.xml.open("track")
             for clip in clips:
-                yield from self._clip(clip)
+                yield "".join(self._clip(clip))
             yield from self._end_of_track()
         yield self.xml.close()
 
@@ -109,7 +108,7 @@ class _Xmeml:
                 premiereTrackType="Mono" if channel.of == 1 else "Stereo",
             )
             for clip in channel.clips:
-                yield from self._clip(clip, channel)
+                yield "".join(self._clip(clip, channel))
             yield from self._end_of_track()
         yield self.xml.close()
 

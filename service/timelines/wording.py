@@ -45,7 +45,7 @@ def on(cut: Cut, track: Track) -> list[Clip]:
 
 def start_frame(copy: Copy, cut: Cut) -> int:
     """The frame that the file's own timecode begins with."""
-    return round((copy.media.start or 0) * cut.rate)
+    return round(copy.media.start * cut.rate) if copy.media.start else 0
 
 
 def own_rate(copy: Copy, cut: Cut) -> tuple[int, int]:
