@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.broker.commands import Document
 from tests.broker.listener import PROGRESS, TERMINALS, Event
@@ -47,6 +48,9 @@ class Findings:
     taken_over: int
     """So many were finished by another attempt than the first."""
     wrong: list[str]
+    fell: list[str]
+    """Percentages that a later attempt told below those of an earlier one. That is wrong unless the earlier one still
+    lived when it was overtaken: as long as it does, it may get further than the later one knew when it began."""
 
 
 def inquire(
@@ -57,6 +61,7 @@ def inquire(
     wrong += _left_behind(exports_root)
     ends: Counter[str] = Counter()
     taken_over = 0
+    fell: list[str] = []
     for one in asked:
         events = heard.get(one.export_id, ())
         ends.update({event.key for event in events if event.key in TERMINALS})
@@ -64,8 +69,9 @@ def inquire(
         found = [*_told(one, events), *_kept(one, events, exports_root)]
         found += _seen(one, events, folders.pop(one.export_id, []), media_root)
         wrong += [f"{one.export_id}: {what}" for what in found]
+        fell += [f"{one.export_id}: {fall.what}" for fall in _falls(events) if not fall.is_of_one_attempt]
     wrong += [f"{export_id}: nobody asked for {paths}" for export_id, paths in folders.items()]
-    return Findings(ends, taken_over, wrong)
+    return Findings(ends, taken_over, wrong, fell)
 
 
 # ---- what was told
@@ -79,21 +85,29 @@ def _told(asked: Asked, events: Sequence[Event]) -> Iterator[str]:
         yield "no terminal event"
     if len({(event.key, event.body) for event in terminals}) > 1:
         yield f"{len(terminals)} terminal events that differ: {sorted({event.body for event in terminals})}"
-    yield from _progress(events)
+    yield from (fall.what for fall in _falls(events) if fall.is_of_one_attempt)
 
 
-def _progress(events: Sequence[Event]) -> Iterator[str]:
+class _Fall(NamedTuple):
+    """A snapshot with a lower percentage than the one before it."""
+
+    what: str
+    is_of_one_attempt: bool
+
+
+def _falls(events: Sequence[Event]) -> Iterator[_Fall]:
     """As a listener sees it who keeps to the contract: by (is terminal, attempt, seq), the larger is the newer."""
     newest, percent = (0, 0), 0
     for event in events:
         if event.key != PROGRESS:
             return
         document = event.document
-        if (document["attempt"], document["seq"]) > newest:
-            newest = (document["attempt"], document["seq"])
+        number = (document["attempt"], document["seq"])
+        if number > newest:
             if document["percent"] < percent:
-                yield f"percent falls from {percent} to {document['percent']} at {newest}"
-            percent = document["percent"]
+                what = f"percent falls from {percent} at {newest} to {document['percent']} at {number}"
+                yield _Fall(what, number[0] == newest[0])
+            newest, percent = number, document["percent"]
 
 
 def _kept(asked: Asked, events: Sequence[Event], exports_root: Path) -> Iterator[str]:

@@ -17,7 +17,8 @@ OTHER = "e2"
 
 def wrong_with(ended: Ended, *wishes: str) -> list[str]:
     asked = Asked(ended.message, set(wishes))
-    return inquire([asked], {ID: ended.events}, ended.media, ended.exports).wrong
+    found = inquire([asked], {ID: ended.events}, ended.media, ended.exports)
+    return found.wrong + found.fell
 
 
 def test_nothing_is_wrong_with_an_export_that_ended_well(ended: Ended) -> None:
@@ -44,6 +45,10 @@ def it_was_cancelled_by_nobody(ended: Ended) -> None:
 
 
 def the_percentage_falls(ended: Ended) -> None:
+    ended.events.insert(2, progress(3, 9))
+
+
+def a_later_attempt_begins_below_the_first_one(ended: Ended) -> None:
     ended.events.insert(2, progress(1, 9, attempt=2))
 
 
@@ -91,6 +96,7 @@ LIES: list[Callable[[Ended], None]] = [
     it_failed_at_the_first_attempt,
     it_was_cancelled_by_nobody,
     the_percentage_falls,
+    a_later_attempt_begins_below_the_first_one,
     a_byte_is_wrong,
     it_is_not_visible,
     it_is_visible_twice,

@@ -3,7 +3,8 @@
 A process of its own with one thread, so that a fork is safe. It obeys orders, one a line of JSON, and tells what
 becomes of its children, which end with it, however it ends:
 
-    {"fork": NAME, "environment": {…}, "log": FILE, "aim": AIM or null}    → {"born": NAME, "pid": PID}
+    {"fork": NAME, "environment": {…}, "log": FILE, "aim": AIM or null,
+     "frozen_after_seconds": SECONDS}                                      → {"born": NAME, "pid": PID}
     {"signal": NUMBER, "pid": PID}                                         → {"sent": NUMBER, "pid": PID}, if it lived
     (a child began an attempt, its first)                                  → {"busy": PID}
     (a child ended)                                                        → {"ended": PID, "status": STATUS}
@@ -31,12 +32,9 @@ from tests.prove.aims import AIMS, BEGUN, take_aim, when
 
 _PR_SET_PDEATHSIG = 1
 _READ_BYTES = 1 << 16
-FROZEN_AFTER_SECONDS = 1.0
-"""Instead of a minute: a frozen worker is overtaken within a round."""
 
 
 def main() -> None:
-    liveness.FROZEN_AFTER_SECONDS = FROZEN_AFTER_SECONDS
     gc.collect()
     gc.freeze()  # what is there now is shared with the children, as long as nobody writes to it
     server = Server()
@@ -125,6 +123,7 @@ def _be_a_worker(order: dict[str, Any]) -> NoReturn:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.environ.update(order["environment"])
+        liveness.FROZEN_AFTER_SECONDS = order["frozen_after_seconds"]
         when(BEGUN, lambda: _tell({"busy": os.getpid()}, told))
         if order["aim"]:
             take_aim(AIMS[order["aim"]])

@@ -81,10 +81,18 @@ class Forks:
         await self._process.wait()
         await self._reading
 
-    async def fork(self, name: str, environment: Mapping[str, str], log: Path, aim: str | None = None) -> Fork:
+    async def fork(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        log: Path,
+        aim: str | None = None,
+        frozen_after_seconds: float = 60.0,
+    ) -> Fork:
         """Returns when it is born, not when it takes messages."""
         self._births[name] = asyncio.get_running_loop().create_future()
-        self._order({"fork": name, "environment": dict(environment), "log": str(log), "aim": aim})
+        order = {"fork": name, "environment": dict(environment), "log": str(log), "aim": aim}
+        self._order({**order, "frozen_after_seconds": frozen_after_seconds})
         return await self._births[name]
 
     def send(self, number: signal.Signals, fork: Fork) -> None:

@@ -33,8 +33,11 @@ class Killing(Siege):
         "exports": "exports",
         "taken over": "ended by a later attempt",
         "export.failed": "given up as poison",
+        "fell": "percentages below those of one who was overtaken",
     }
     customers = 16
+    frozen_after_seconds = 1.0
+    """So that the frozen are overtaken, and wake up beside a rival."""
     places = 8
 
     async def besiege(self, this: Round) -> None:

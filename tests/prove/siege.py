@@ -60,6 +60,7 @@ class Place:
 class Round:
     """What goes on in one, as who besieges sees it."""
 
+    siege: "Siege"
     ground: Ground
     home: Path
     place: Place
@@ -90,7 +91,8 @@ class Round:
             "patience_seconds": 2,
         }
         environment = {f"EXPORT_{key.upper()}": str(value) for key, value in settings.items()}
-        fork = await self.forks.fork(name, environment, self.home / f"{name}.log", aim)
+        log, frozen_after = self.home / f"{name}.log", self.siege.frozen_after_seconds
+        fork = await self.forks.fork(name, environment, log, aim, frozen_after)
         self.note(f"{name} is {fork.pid}{f', to be killed: {aim}' if aim else ''}")
         return fork
 
@@ -118,6 +120,8 @@ class Siege:
     beside: dict[str, str]
     """What else of it is told, in which words."""
     customers = 12
+    frozen_after_seconds = 60.0
+    """As long as that a worker may do nothing without being overtaken; the service's own figure."""
     round_seconds = 30.0
 
     def obstacle(self) -> str | None:
@@ -163,7 +167,7 @@ async def played(siege: Siege, ground: Ground, name: str, seconds: float) -> Rou
     born = Counter(ground.forks.counted)
     try:
         with siege.place(home) as place:
-            this = Round(ground, home, place, Random(name))
+            this = Round(siege, ground, home, place, Random(name))
             async with Ears(ground.node.url()) as ears, Sender(ground.node.url(GATEWAY_USER)) as sender:
                 projects = siege.projects(place.media)
                 customers = Customers(name, Random(f"{name} customers"), sender, ears, projects)
@@ -223,6 +227,10 @@ def _judge(this: Round, customers: Customers) -> None:
     this.wrong += [f"{export_id}: cannot be swept: {why}" for export_id, why in swept.troubles]
     findings = inquire(customers.asked, customers.ears.heard, this.place.media, exports)
     this.wrong += findings.wrong
+    if this.siege.frozen_after_seconds < Siege.frozen_after_seconds:
+        this.tally["fell"] += len(findings.fell)  # who was overtaken may still live
+    else:
+        this.wrong += findings.fell
     this.tally += findings.ends
     this.tally["exports"] += len(customers.asked)
     this.tally["taken over"] += findings.taken_over

@@ -1,5 +1,7 @@
 """The sieges in short: real workers on a real RabbitMQ, killed and cut off some dozens of times."""
 
+import asyncio
+import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,7 +17,7 @@ from tests.prove.cutting import Cutting
 from tests.prove.forks import ENDED_SECONDS, Forks
 from tests.prove.killing import Killing
 from tests.prove.running import fast_disk
-from tests.prove.siege import Ground, Siege, played
+from tests.prove.siege import Ground, Round, Siege, played
 from tests.prove.taps import CONFIRM, DELIVERY
 
 pytestmark = pytest.mark.slow
@@ -51,6 +53,28 @@ async def test_exports_outlive_dozens_of_cuts_within_frames(ground: Ground) -> N
     tally = await besieged(Cutting(), ground, 24)
     assert any(what.startswith(CONFIRM) for what in tally)
     assert any(what.startswith(DELIVERY) for what in tally)
+
+
+class Littering(Siege):
+    """Makes something visible that nobody asked for."""
+
+    says, share, case, beside = "litter", 1, "litter", {}
+
+    async def besiege(self, this: Round) -> None:
+        await asyncio.to_thread((this.place.exports / "litter").mkdir)
+        await this.over.wait()
+
+
+async def test_a_round_with_a_violation_is_kept_whole(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.prove.siege.KEPT", tmp_path)
+    this = await played(Littering(), ground, "litter", 0.5)
+    assert this.wrong == ["visible, and no whole export: litter"]
+    assert set(await asyncio.to_thread(os.listdir, tmp_path / "litter")) == {
+        "calm1.log", "calm2.log", "events.jsonl", "exports", "media", "moves.txt", "node.log", "wrong.txt",
+    }  # fmt: skip
+    assert not this.home.exists()
 
 
 async def test_a_worker_dies_at_every_moment_that_can_be_aimed_at(ground: Ground) -> None:

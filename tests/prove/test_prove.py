@@ -16,7 +16,7 @@ from tests.engine.test_every_fault import FAULTS
 from tests.engine.test_faults_of_records import OPERATIONS
 from tests.engine.test_seeded_bugs import it_publishes_before_it_decides
 from tests.house.repository import ROOT, committed_files, text_of
-from tests.prove.__main__ import CTRL_C, exit_code, main
+from tests.prove.__main__ import CANNOT, CTRL_C, exit_code, main
 from tests.prove.besieging import SIEGES
 from tests.prove.running import Found, Wrong, fast_disk, look_again, together
 from tests.prove.table import BEGIN, COMMAND, Row, rows_of, write_rows
@@ -69,7 +69,7 @@ def begun(*words: str) -> subprocess.Popen[str]:
 def test_all_techniques_look_at_something_and_find_nothing() -> None:
     alone = [word for name in TECHNIQUES for word in ("--only", name)]
     with begun("--minutes", "0.03", "--seed", "3", *alone) as proof:
-        said, complained = proof.communicate(timeout=60)
+        said, complained = proof.communicate(timeout=300)
     assert proof.returncode == 0, complained
     [_, *lines] = [line.split() for line in said.splitlines()]
     assert [line[0] for line in lines] == list(TECHNIQUES)
@@ -114,6 +114,14 @@ def test_a_violation_is_told_with_the_command_that_makes_it_again(
     assert f"{COMMAND} --again rivals '{case}'" in capsys.readouterr().out
     monkeypatch.undo()
     assert main(["--again", "rivals", case]) == 0
+
+
+def test_without_rabbitmq_what_needs_one_is_left_out_and_said_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tests.broker.node.SBIN", "nowhere/*")
+    assert main(["--only", "workers"]) == CANNOT
+    assert "workers  is left out: RabbitMQ is not installed" in capsys.readouterr().out
 
 
 def test_what_several_processes_found_is_one_result() -> None:
