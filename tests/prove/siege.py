@@ -34,6 +34,7 @@ KEPT = ROOT / "build" / "prove"
 LAST_ENDS_SECONDS = 90.0
 """How long the last exports may take when nothing bad happens any more."""
 CALM_WORKERS = 2
+SHORTEST_ROUND_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 # What a worker says that no operator should have to read. A task's own logger, too: nobody looked at its error.
 COMPLAINT = re.compile(r"Traceback|unexpected error|never retrieved|never awaited")
@@ -150,8 +151,8 @@ class Siege:
         number = 0
         while not number or monotonic() - began < seconds:
             number += 1
-            left = seconds - (monotonic() - began)
-            this = await played(self, ground, f"{name}-seed{seed}-round{number}", min(self.round_seconds, left))
+            round_seconds = min(self.round_seconds, max(SHORTEST_ROUND_SECONDS, seconds - (monotonic() - began)))
+            this = await played(self, ground, f"{name}-seed{seed}-round{number}", round_seconds)
             tally += this.tally
             wrong += [Wrong(f"kept in {KEPT.relative_to(ROOT)}/{this.home.name}", what) for what in this.wrong]
         return Found(tally[self.case], None, monotonic() - began, wrong, self.told(tally))
