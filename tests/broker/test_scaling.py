@@ -24,6 +24,8 @@ from tests.broker.workers import Worker
 pytestmark = pytest.mark.slow
 
 COPIERS = 2
+AT_ONCE = 5
+"""More exports than there are workers."""
 LIMPING = Path(__file__).with_name("limping.py")
 MB = 1 << 20
 
@@ -109,13 +111,15 @@ async def test_a_rolling_restart_under_load_loses_nothing_and_repeats_nothing_th
 
 @asynccontextmanager
 async def asking(stage: Stage, project: Document) -> AsyncIterator[list[Document]]:
-    """Asks for one export after the other while the block runs, of which some are begun; what was asked for."""
+    """Asks for exports while the block runs, a few more than are done at once; some are begun by then."""
     messages: list[Document] = []
 
     async def ask() -> None:
         while True:
-            messages.append(await stage.ask(f"load-{len(messages)}", project))
-            await asyncio.sleep(0.2)
+            waiting = sum(not stage.terminals(message["export_id"]) for message in messages)
+            if waiting < AT_ONCE:
+                messages.append(await stage.ask(f"load-{len(messages)}", project))
+            await asyncio.sleep(0.05)
 
     asker = asyncio.create_task(ask())
     await until(lambda: any(finished_so_far(stage, message["export_id"]) for message in messages))
