@@ -50,6 +50,7 @@ bench: $(STAMP) ## Measure copying, zipping, ranges and memory against cp, rsync
 
 bench-full: $(STAMP) ## The same in five rounds, with Node's zippers and RabbitMQ; writes docs/performance.md
 	@$(BIN)/python -m bench --npm --write
+	@$(BIN)/python -m bench texts --write
 	@$(BIN)/python -m bench broker --write
 
 bench-gateway: $(STAMP) ## Measure a gateway with ten thousand sockets, kills, and downloads

@@ -8,21 +8,17 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bench.broker import broker
 from bench.cases import folder_of
-from bench.copying import constants
-from bench.groups import GROUPS
+from bench.groups import APART, GROUPS, PARTS
 from bench.machine import machine
 from bench.measuring import ROOT, Track
 from bench.plant import Plant
 from bench.plot import plot
-from bench.report import BEGIN, BEGIN_BROKER, Group, goal_lines, rewrite, together
+from bench.report import BEGIN, Group, goal_lines, rewrite, together
 from bench.rivals import absent, install_node_packages, versions
 from bench.samples import MB, Lot
 
-_BROKER = ["broker"]
-# The last two when asked for: one needs RabbitMQ, the other tells why a constant is what it is.
-_ALL_GROUPS = {**GROUPS, "broker": broker, "constants": constants}
+_ALL_GROUPS = {**GROUPS, **APART}
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = Path("pictures", "data-path.svg")
@@ -61,17 +57,23 @@ def _printed(lines: Iterable[str]) -> list[str]:
 def _write(names: Sequence[str], head: Sequence[str], groups: Sequence[Group], goals: Sequence[str]) -> None:
     """The page's part that these groups are, and of the data path the picture."""
     figures = [line for group in groups for line in group.lines()]
-    if names == _BROKER:
-        rewrite(DOCUMENT, BEGIN_BROKER, [*head, *figures, *goals])
+    if begin := _own_part(names):
+        rewrite(DOCUMENT, begin, [*head, *figures, *goals])
         return
     (DOCUMENT.parent / PICTURE).write_text(plot(together(groups).tables), encoding="utf-8")
     picture = f"![The same as bars; every figure is in the tables below]({PICTURE})"
     rewrite(DOCUMENT, BEGIN, [*head, picture, "", *figures, *goals])
 
 
+def _own_part(names: Sequence[str]) -> str | None:
+    return PARTS.get(names[0]) if len(names) == 1 else None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, allow_abbrev=False)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(_ALL_GROUPS)}; all but the last two")
+    parser.add_argument(
+        "groups", nargs="*", metavar="GROUP", help=f"of {', '.join(_ALL_GROUPS)}; all but the last {len(APART)}"
+    )
     parser.add_argument("--work", type=Path, metavar="DIR", help="where to measure; removed at the end")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"how often each case runs ({_ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the input, two rounds")
@@ -86,8 +88,8 @@ def _arguments() -> argparse.Namespace:
     unknown = set(args.groups) - set(_ALL_GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
-    if args.write and (args.quick or args.groups not in ([], _BROKER)):
-        parser.error("--write keeps figures of the full input, and of every group or of `broker` alone")
+    if args.write and (args.quick or (args.groups and not _own_part(args.groups))):
+        parser.error(f"--write keeps figures of the full input, and of every group or of {' or '.join(PARTS)} alone")
     args.groups = args.groups or list(GROUPS)
     return args
 
