@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from struct import Struct
 from typing import NamedTuple
 
 from service.probe.reading import big
 
 MAX_BOXES = 2_000
 """Of one level. What real files have is counted in tens."""
+
+_SHORT = Struct(">I4s")
 
 
 class Box(NamedTuple):
@@ -26,7 +29,7 @@ def header(held: bytes | memoryview) -> Header | None:
     """Of the box that begins here; None where none does."""
     if len(held) < 8:
         return None
-    size, kind = big(held, 0, 4), bytes(held[4:8])
+    size, kind = _SHORT.unpack_from(held)
     if size == 1:
         if len(held) < 16:
             return None
