@@ -1,7 +1,7 @@
 """`sweep`: keeps an exports root in order."""
 
 from argparse import Namespace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from cli import exits
 from cli.answer import answered, complain
@@ -21,7 +21,8 @@ def sweep_root(args: Namespace) -> int:
     storage = LocalStorage({}, args.to)
     try:
         _open(args, Ledger(storage))
-        swept = sweep(Ledger(storage), datetime.now(UTC), timedelta(hours=args.abandoned_after))
+        ledger = Ledger(storage)
+        swept = sweep(ledger, ledger.now(), timedelta(hours=args.abandoned_after))
     except Trouble as trouble:
         complain(f"--to {args.to}: {trouble.detail}")
         return exits.FAILED

@@ -8,7 +8,6 @@ from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -79,7 +78,7 @@ async def give_up(command: ExportStart, shop: Workshop, verdict: Verdict, stage:
 def _give_up(command: ExportStart, ledger: Ledger, verdict: Verdict, stage: Stage) -> Decision:
     last = max(ledger.attempts(command.export_id), default=0)
     project_id = None if command.project is None else command.project.id
-    event = failed(command.export_id, project_id, last, verdict, stage, _now())
+    event = failed(command.export_id, project_id, last, verdict, stage, ledger.now())
     decision = ledger.decide(command.export_id, Decision.of(0, None, None, event))
     _publish(ledger, command.export_id, decision)
     return decision
@@ -156,7 +155,8 @@ async def _work_out(work: "_Work", meanwhile: Meanwhile) -> Decision:
             return await work.through()
     except Verdict as verdict:
         attempt = work.attempt
-        event = failed(attempt.export_id, work.project.id, attempt.number, verdict, work.stage, _now())
+        now = await to_thread.run_sync(work.shop.ledger.now)
+        event = failed(attempt.export_id, work.project.id, attempt.number, verdict, work.stage, now)
         return Decision.of(0, None, None, event)
 
 
@@ -201,7 +201,9 @@ class _Work:
             await to_thread.run_sync(self._verify, files)
             await self._make_durable(files, archive)
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
-        event = completed(plan, files, archive, self.attempt.number, self.timings, _now())
+        # It says when the export expires: no worker's own clock may decide that.
+        now = await to_thread.run_sync(self.shop.ledger.now)
+        event = completed(plan, files, archive, self.attempt.number, self.timings, now)
         name = None if event.archive is None else event.archive.name
         return Decision.of(self.attempt.number, draft.folder, name, event)
 
@@ -346,7 +348,3 @@ class _Work:
     def _make_directories_durable(self) -> None:
         for key in self.attempt.directories():
             self.shop.storage.make_durable(key)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

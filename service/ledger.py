@@ -454,6 +454,12 @@ class Ledger:
         touched_ns = max((version.mtime_ns for version in versions if version), default=0)
         return _moment(touched_ns)
 
+    def now(self) -> datetime:
+        """The storage's clock: one for all hosts, whatever their own clocks say."""
+        self.storage.beat(RECORDS)
+        version = self.storage.version(RECORDS)
+        return _moment(version.mtime_ns if version else 0)
+
     def now_ns(self, export_id: str) -> int:
         """The storage's clock, as a touch of the export's record shows it: no two hosts agree on their own."""
         record = f"{RECORDS}/{export_id}"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import anyio
@@ -66,7 +66,7 @@ class Reconciler:
             await self._unless_in_trouble(partial(self._settle, export_id, some_wait=some_wait))
 
     def _overdue(self) -> list[str]:
-        before = datetime.now(UTC) - self.lost_after
+        before = self.ledger.now() - self.lost_after
         return [one for one in self.ledger.owed() if (since := self.ledger.owed_since(one)) and since < before]
 
     async def _settle(self, export_id: str, *, some_wait: bool) -> None:
@@ -83,7 +83,7 @@ class Reconciler:
 
     def _lost(self, export_id: str) -> ExportStart | None:
         """The command, if nobody works on it."""
-        is_touched = self.ledger.last_touched(export_id) >= datetime.now(UTC) - self.lost_after
+        is_touched = self.ledger.last_touched(export_id) >= self.ledger.now() - self.lost_after
         if is_touched or pulse_of_living(self.ledger, export_id) is not None:
             return None
         return self.ledger.command_as_sent(export_id)
@@ -91,10 +91,11 @@ class Reconciler:
     async def sweep(self) -> None:
         """Removes what expired and what was abandoned, and makes visible what is decided."""
         # A long sweep must not keep the process from ending; it is safe to be cut off anywhere.
-        swept = await to_thread.run_sync(
-            sweep, self.ledger, datetime.now(UTC), self.abandoned_after, abandon_on_cancel=True
-        )
+        swept = await to_thread.run_sync(self._swept, abandon_on_cancel=True)
         _say(swept)
+
+    def _swept(self) -> Swept:
+        return sweep(self.ledger, self.ledger.now(), self.abandoned_after)
 
 
 def _say(swept: Swept) -> None:

@@ -1,7 +1,7 @@
 """Clocks of workers jump by days and by years: exports go on, are handed on, and hold no time but the command's.
 
-What does go by a worker's clock: the moment of its events and with it `expires_at`, what a sweep takes for expired, and
-how long a command counts as not lost yet (docs/reliability.md).
+When an export ends and expires goes by the storage's clock (docs/reliability.md); on a disk of its own, as here, that is
+the machine's.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """A sweep finishes, expires, clears and forgets, and takes nothing from anybody who works."""
 
 import contextlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts import Archive, ExportOptions, ExportStart
+from service.storage.disk import Disk
 from service.sweep import Swept, sweep
 from tests.engine.faulty import ActingDisk, FaultyDisk, Gate, Killed, WatchedDisk, before, dying, failing, killed_at
 from tests.engine.workbench import (
@@ -53,6 +55,27 @@ def test_what_was_decided_is_published(bench: Bench, undisturbed: Undisturbed) -
     assert visible(bench.exports) == undisturbed.tree
     assert staged(bench.exports) == []
     assert swept_after(bench, 0) == Swept()
+
+
+class ServersClock(Disk):
+    """A file server whose clock is not the one of this machine."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def touch(self, path: str) -> None:
+        moment = (datetime.now(UTC) + self._ahead).timestamp()
+        os.utime(path, (moment, moment))
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=3650), timedelta(days=-3650)])
+def test_when_an_export_expires_is_a_matter_of_the_storages_clock_alone(bench: Bench, ahead: timedelta) -> None:
+    event = completed(bench.run(retained(), ServersClock(ahead)))
+    ledger = bench.ledger(ServersClock(ahead))
+    assert abs(event.at - datetime.now(UTC) - ahead) < timedelta(minutes=5)
+    assert event.expires_at == event.at + RETAINED
+    assert sweep(ledger, ledger.now(), NEVER) == Swept()
+    assert sweep(ledger, ledger.now() + 2 * RETAINED, NEVER).expired == ["e1"]
 
 
 def test_an_export_expires_at_its_time_and_not_before(bench: Bench) -> None:
