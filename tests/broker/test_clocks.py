@@ -1,7 +1,7 @@
 """Clocks of workers jump by days and by years: exports go on, are handed on, and hold no time but the command's.
 
-When an export ends and expires goes by the storage's clock (docs/reliability.md); on a disk of its own, as here, that is
-the machine's.
+When an export ends and expires goes by the storage's clock (docs/reliability.md); on a disk of its own, as here, that
+is the machine's.
 """
 
 import asyncio
