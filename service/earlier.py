@@ -48,8 +48,8 @@ def _held(ledger: Ledger, export_id: str) -> Earlier | str:
 
 def _of_manifest(folder: str, content: bytes) -> Earlier | str:
     try:
-        return Earlier(folder, {file["name"]: _written(file) for file in _listed(from_json(content))})
-    except (ValueError, KeyError, TypeError):
+        return Earlier(folder, dict(map(_written, _listed(from_json(content)))))
+    except (ValueError, KeyError, TypeError, OverflowError):
         return f"{folder}/{MANIFEST} cannot be read"
 
 
@@ -57,5 +57,8 @@ def _listed(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [*manifest["files"], *manifest["texts"]]
 
 
-def _written(file: dict[str, Any]) -> Written:
-    return Written(int(file["size_bytes"]), int(file["crc32"], 16))
+def _written(file: dict[str, Any]) -> tuple[str, Written]:
+    name = file["name"]
+    if not isinstance(name, str):
+        raise TypeError(name)
+    return name, Written(int(file["size_bytes"]), int(file["crc32"], 16))

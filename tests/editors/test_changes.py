@@ -140,6 +140,30 @@ def test_a_text_that_was_there_and_no_longer_is_makes_it_whole() -> None:
     assert any("timeline.otio" in warning for warning in made.event.warnings)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b'{"files": [], "texts": 1}',
+        b'{"files": [{}], "texts": []}',
+        b'{"files": [{"name": 5, "size_bytes": 1, "crc32": "00000000"}], "texts": []}',
+        b'{"files": [{"name": [], "size_bytes": 1, "crc32": "00000000"}], "texts": []}',
+        b'{"files": [{"name": "x", "size_bytes": 1e999, "crc32": "00000000"}], "texts": []}',
+        b'{"files": [{"name": "x", "size_bytes": 1, "crc32": 5}], "texts": []}',
+    ],
+)
+def test_an_earlier_manifest_that_makes_no_sense_fells_nothing(damage: bytes) -> None:
+    studio = Studio(MEDIA)
+    told = story(("Intro", [still(1)]))
+    first = studio.export(told)
+    studio.storage().assemble(f"{first.event.folder.name}/{MANIFEST}", [damage], 0, lambda _: None)
+    made = studio.export(told, **since(first))
+    assert_is_whole(made)
+    assert any("cannot be read" in warning for warning in made.event.warnings)
+
+
 @pytest.mark.parametrize("what", ["unknown", "of another project", "of another tenant", "gone", "damaged"])
 def test_without_an_earlier_export_to_go_by_the_archive_is_whole_and_says_why(what: str) -> None:
     studio = Studio(MEDIA)
