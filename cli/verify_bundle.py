@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from service.contents import OTIOZ_CONTENT
+from service.contents import OTIOZ_CONTENT, OTIOZ_MEDIA, OTIOZ_VERSION
 
 MAX_CONTENT_BYTES = 1024**3
 
@@ -31,7 +31,15 @@ def bundle_differences(archive: zipfile.ZipFile) -> Iterator[str]:
     except (ValueError, RecursionError) as fault:
         yield f"{OTIOZ_CONTENT}: cannot be understood: {fault}"
         return
-    yield from (f"{name}: is missing" for name in sorted(named - set(archive.namelist())))
+    found = set(archive.namelist())
+    yield from (f"{name}: is missing" for name in sorted((named | {OTIOZ_VERSION}) - found))
+    yield from (f"{name}: is not of a bundle" for name in sorted(found) if not _is_of_bundle(name))
+
+
+def _is_of_bundle(name: str) -> bool:
+    """Also media that no track shows; in a directory beneath they would be found by nobody."""
+    directory, _, file = name.rpartition("/")
+    return name in {OTIOZ_CONTENT, OTIOZ_VERSION} or (directory == OTIOZ_MEDIA and "\\" not in file)
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -21,6 +21,7 @@ TIMELINE_NAMES: dict[Timeline, str] = {
 CAPTION_NAMES: dict[Caption, str] = {Caption.SRT: "captions.srt", Caption.VTT: "captions.vtt"}
 
 OTIOZ_CONTENT = "content.otio"
+OTIOZ_VERSION = "version.txt"
 OTIOZ_MEDIA = "media"
 """All media of a bundle lie in one directory; their names differ in their last word, if not before."""
 

@@ -7,14 +7,14 @@ from datetime import datetime
 from isal.isal_zlib import crc32
 
 from contracts import Layout
-from service.contents import MANIFEST, OTIOZ_CONTENT, OTIOZ_MEDIA, otioz_place
+from service.contents import MANIFEST, OTIOZ_CONTENT, OTIOZ_MEDIA, OTIOZ_VERSION, otioz_place
 from service.manifest import write_manifest
 from service.model import FOLDERS, Copy, Earlier, Plan
 from service.segments import Extent, Version, Written
 from service.streaming_zip import Entry, ZipPlan, plan_zip
 from service.texts import content_of_otioz, sizes_of_texts, texts_bytes_about
 
-_OTIOZ_VERSION = b"1.0.0"
+_BUNDLES_VERSION = b"1.0.0"
 
 _ENTRY_BYTES = 300
 """About what an entry takes beside its body, in both of its places."""
@@ -72,7 +72,7 @@ def _lay_out_otioz(tree: Tree, body: Body) -> ZipPlan:
 
 def _otioz_entries(tree: Tree, body: Body) -> Iterator[Entry]:
     yield _entry(OTIOZ_CONTENT, OTIOZ_CONTENT, tree, body)
-    yield Entry("version.txt", _OTIOZ_VERSION, crc32(_OTIOZ_VERSION))
+    yield Entry(OTIOZ_VERSION, _BUNDLES_VERSION, crc32(_BUNDLES_VERSION))
     yield Entry(f"{OTIOZ_MEDIA}/")
     for name in names_in_order((), tree.media):
         if name in tree.files:

@@ -97,3 +97,10 @@ def test_verify_names_what_the_timeline_names_and_the_bundle_lacks(bundle: Expor
             if not name.endswith("001_first-the-lamp-one-flame-many-miles_audio.wav"):
                 made.writestr(name, content)
     assert list(verify_archive(path)) == ["media/001_first-the-lamp-one-flame-many-miles_audio.wav: is missing"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "media/deep/er.wav", "../er.wav"])
+def test_verify_names_what_is_not_of_a_bundle(name: str, path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as made:
+        made.writestr(name, b"")
+    assert list(verify_archive(path)) == [f"{name}: is not of a bundle"]
