@@ -6,6 +6,7 @@ By CPU time, the least of the rounds: it hardly depends on who else uses the mac
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ _OURS = {
     "pysubs2, webvtt-py": "captions.srt, captions.vtt",
 }
 """What a library is compared with."""
+_LIBRARIES = ("opentimelineio", "otio-fcp-adapter", "pysubs2", "webvtt-py")
 
 
 def texts(plant: Plant) -> Group:
@@ -63,12 +65,13 @@ def _written(plant: Plant) -> Group:
     title = f"Texts of {sentences:,} sentences, three files each"
     each = {name: _told(results[name])["size_bytes"] / sentences / 1000 for name in (_ALL, _ALL_WITH_SOUND)}
     note = f"A sentence has {each[_ALL]:.1f} KB of texts, and {each[_ALL_WITH_SOUND]:.1f} KB if its film has sound."
+    versions = ", ".join(f"{library} {version(library)}" for library in _LIBRARIES)
     goals = [
         Goal(f"`{ours}` for no more CPU than by {library}", f"{1 / times:.2f} times", times >= 1)
         for library, ours in _OURS.items()
         if library != "pysubs2, webvtt-py" and (times := _seconds(results[library]) / _seconds(results[ours]))
     ]
-    return Group([Sheet(title, [heads, *rows])], [note], goals)
+    return Group([Sheet(title, [heads, *rows])], [f"Beside {versions}. {note}"], goals)
 
 
 def _writing(name: str, sentences: int) -> Case:
