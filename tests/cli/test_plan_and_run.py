@@ -291,4 +291,4 @@ def test_a_projects_checksums_are_believed_when_that_is_asked_for(
     os.utime(desk.media / clip["uri"], ns=(1, 1))
     desk.project.write_text(json.dumps(project))
     warnings = desk.run("--json", *flags).json["warnings"]
-    assert len(warnings) == (0 if flags else 1)
+    assert len([one for one in warnings if "CRC-32" in one]) == (0 if flags else 1)

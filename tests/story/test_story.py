@@ -221,13 +221,20 @@ def test_what_is_not_finished_is_listed_with_its_reason(story: Story) -> None:
 
 def test_the_script_has_every_sentence_under_its_section_numbered_like_the_files(story: Story) -> None:
     script = story.files["script.txt"].read_text(encoding="utf-8")
+    time = r"\d\d:\d\d"
     position = seq = 0
+
+    def look_for(line: str) -> None:
+        nonlocal position
+        found = re.compile(line, re.MULTILINE).search(script, position)
+        assert found, line
+        position = found.end()
+
     for number, section in enumerate(story.project["sections"], 1):
-        header = f"\n{number}. {section['title']}\n---"
-        position = script.index(header, position)
+        look_for(rf"^{number}\. {re.escape(section['title'])}  \({time}\)\n---")
         for sentence in section["sentences"]:
             seq += 1
-            position = script.index(f"\n{seq:03}  {sentence['text'] or '(no text)'}\n", position)
+            look_for(rf"^{seq:03}  {time}  {re.escape(sentence['text'] or '(no text)')}$")
 
 
 def test_the_script_has_nothing_twice(story: Story) -> None:
