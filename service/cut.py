@@ -14,6 +14,7 @@ from math import ceil, floor
 
 from contracts import Kind, Project, Reason
 from service.format import format_of
+from service.graphemes import columns
 from service.model import Copy, Omission, Plan
 from service.naming import one_line
 from service.story import Line, Passage, declared_seconds, passages_of, seconds_of
@@ -232,7 +233,8 @@ def _file_name(copy: Copy) -> str:
 
 
 def _weight(line: Line) -> int:
-    return max(1, len(line.sentence.text.strip()) if line.sentence else 1)
+    """As captions have it: an ideograph is as long to say as two letters, and an emoji as one thing."""
+    return max(1, columns(line.sentence.text.strip()) if line.sentence else 1)
 
 
 def _shares(frames: int, weights: Sequence[int], starts: Sequence[Fraction] | None, rate: Fraction) -> list[int]:

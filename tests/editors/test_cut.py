@@ -200,6 +200,14 @@ def test_without_slices_sentences_share_an_uncut_narration_by_the_length_of_thei
     assert on(cut, Track.NARRATION) == [("001_intro_section_audio.mp3", 0, 100)]
 
 
+def test_an_ideograph_is_as_long_to_say_as_two_letters_and_an_emoji_not_as_long_as_what_it_is_made_of() -> None:
+    family = "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
+    told = project(
+        section(*(Sentence(text=text) for text in ("x" * 10, "海" * 5, family * 5)), audio=completed("n.mp3"))
+    )
+    assert lengths(make_cut(planned(told, {"n.mp3": seconds(12)}, "n.mp3"))) == [100, 100, 100]
+
+
 def test_slices_that_do_not_run_forward_say_nothing_of_when_their_sentences_begin() -> None:
     told = project(
         section(
