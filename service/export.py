@@ -107,8 +107,7 @@ async def _try(command: ExportStart, shop: Workshop, store: str, report: Report,
 async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: Report, stop: Stop) -> Decision:
     """One attempt, as if there were no rivals."""
     project = _project_of(command)
-    floor = await to_thread.run_sync(percent_floor, shop.ledger, command.export_id)
-    attempt = await to_thread.run_sync(_begin, command, shop)
+    attempt, floor = await to_thread.run_sync(_begin, command, shop)
     meter = Meter(command.export_id, project.id, attempt.number, floor)
     halt = Halt(stop)
     work = _Work(command, project, shop, attempt, meter, halt)
@@ -166,9 +165,16 @@ def _project_of(command: ExportStart) -> Project:
     return command.project
 
 
-def _begin(command: ExportStart, shop: Workshop) -> Attempt:
+def _begin(command: ExportStart, shop: Workshop) -> tuple[Attempt, int]:
+    """The attempt, and the percent that its progress never falls below."""
     moment_ns = int(command.requested_at.timestamp()) * 10**9
-    return begin(shop.ledger, command.export_id, moment_ns, shop.worker)
+    attempt = begin(shop.ledger, command.export_id, moment_ns, shop.worker)
+    try:
+        # Only now: whoever is overtaken by this attempt has told what it told.
+        return attempt, percent_floor(shop.ledger, command.export_id)
+    except BaseException:
+        attempt.end()
+        raise
 
 
 @dataclass
