@@ -27,7 +27,8 @@ from contracts.project import Kind, Project, Title
 
 CONTRACT_VERSION = 1
 
-_ABSOLUTE = re.compile(r"(?:/|[A-Za-z]:[/\\]|\\\\[^/\\])[^\x00-\x1f\x7f]*")
+# The last two are no characters, and no XML may hold them.
+_ABSOLUTE = re.compile(r"(?:/|[A-Za-z]:[/\\]|\\\\[^/\\])[^\x00-\x1f\x7f\ufffe\uffff]*")
 
 
 class Message(Contract):

@@ -15,8 +15,9 @@ from service.segments import Extent, Version
 from service.storage.port import SourceMissing, SourceUnreadable, Storage
 from service.wav import HEAD_BYTES, NotCuttable, Wav, parse
 
-# One thread hop costs about as much as ten looks at a warm directory.
-_LOOKS_PER_HOP = 500
+# One thread hop costs about as much as one look at a warm directory. Looks at a slow store take long, though, and only
+# between two hops can an export be stopped.
+_LOOKS_PER_HOP = 100
 # A missing file is believed missing at the second look; what cannot be read may be a passing fault of the store.
 _LOOK_AGAIN_AFTER_SECONDS = (0.2, 1.0)
 

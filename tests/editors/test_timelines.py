@@ -13,8 +13,9 @@ from zlib import crc32
 import opentimelineio as otio  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
+from pydantic import ValidationError
 
-from contracts import Sentence
+from contracts import ExportOptions, Sentence
 from contracts.messages import Timeline
 from service.cut import Cut, make_cut
 from service.media import Container, Media, Picture, Sound
@@ -315,6 +316,15 @@ def test_a_team_finds_the_files_where_it_has_its_exports_mounted(root: str, time
     told = having(story(), media_root=root)
     cut = make_cut(told)
     assert READERS[timeline](written(told, timeline, cut)) == in_cut(cut, f"{ROOTED[root][timeline]}{FOLDER}/")
+
+
+@pytest.mark.parametrize(
+    "root",
+    ["", "exports", "./x", "D:x", "\\\\", "/mnt/../etc", "D:\\..\\x", "/line\nfeed", "/no\ufffecharacter", "/\uffff"],
+)
+def test_a_directory_that_no_timeline_could_name_is_refused(root: str) -> None:
+    with pytest.raises(ValidationError, match="no absolute directory"):
+        ExportOptions(media_root=root)
 
 
 @pytest.mark.parametrize("timeline", Timeline)
