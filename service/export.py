@@ -195,7 +195,7 @@ class _Work:
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         async with self._at(Stage.PLANNING, State.PLANNING):
             draft = await to_thread.run_sync(self._draft)
-            facts = await survey(draft, self.shop.storage)
+            facts = await survey(draft, self.shop.storage, self.shop.copiers, self._looked)
             plan = await to_thread.run_sync(self._settled, draft, facts)
             await to_thread.run_sync(self.attempt.note_facts, facts)
         async with self._at(Stage.COPYING, State.COPYING):
@@ -314,6 +314,9 @@ class _Work:
     def _moved(self, size_bytes: int) -> None:
         self.halt.obey()
         self.meter.moved(size_bytes)
+
+    def _looked(self) -> None:
+        self._stepped(0)
 
     def _stepped(self, _: int) -> None:
         self.halt.obey()

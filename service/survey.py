@@ -1,13 +1,14 @@
 """Looks once at every file that an export wants: is it there, how large is it, and how can its narration be cut."""
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 import anyio
 from anyio import to_thread
 
 from contracts import ErrorCode
-from service.errors import Trouble, Verdict
+from service.errors import ExportError, Trouble, Verdict
 from service.model import Draft, Fact, Facts, Found, Missing, Unreadable, Wanted
 from service.probe import probe
 from service.references import Source, insist_on_scope, resolve
@@ -22,14 +23,23 @@ _LOOKS_PER_HOP = 100
 _LOOK_AGAIN_AFTER_SECONDS = (0.2, 1.0)
 
 
-async def survey(draft: Draft, storage: Storage) -> dict[str, Fact]:
+_THREADS = 4
+
+Looked = Callable[[], None]
+"""Told, on the loop, whenever some more files were looked at; a sign of life, which may raise to end it."""
+
+
+async def survey(
+    draft: Draft, storage: Storage, limiter: anyio.CapacityLimiter | None = None, looked: Looked | None = None
+) -> dict[str, Fact]:
     """One fact for each uri that the draft wants; whatever seems absent is looked for again.
 
+    `limiter` has the threads that look: several, since a look at a slow store mostly waits.
     Raises Verdict(reference_refused) for a reference outside every root, and Trouble(storage_unavailable) when a root
     is not there, or none of the files can be had.
     """
     await to_thread.run_sync(storage.check_roots)
-    facts = await look_at(draft, draft.wanted, storage)
+    facts = await look_at(draft, draft.wanted, storage, limiter, looked)
     for pause in _LOOK_AGAIN_AFTER_SECONDS:
         if all(isinstance(fact, Found) for fact in facts.values()):
             break
@@ -64,15 +74,57 @@ async def look_again(draft: Draft, facts: Facts, storage: Storage) -> dict[str, 
     return await look_at(draft, (one for one in draft.wanted if not isinstance(facts[one.uri], Found)), storage)
 
 
-async def look_at(draft: Draft, wanted: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:
-    """The facts of those files; each file once, however many assets share it."""
+async def look_at(
+    draft: Draft,
+    wanted: Iterable[Wanted],
+    storage: Storage,
+    limiter: anyio.CapacityLimiter | None = None,
+    looked: Looked | None = None,
+) -> dict[str, Fact]:
+    """The facts of those files; each file once, however many assets share it. Raises as `survey` does."""
     # A file that is both copied whole and cut counts as one to be cut: the last one of a uri wins.
     by_uri = {one.uri: one for one in sorted(wanted, key=lambda one: one.slice_ms is not None)}
-    facts: dict[str, Fact] = {}
-    rest = iter(by_uri.values())
-    while batch := list(islice(rest, _LOOKS_PER_HOP)):
-        facts |= await to_thread.run_sync(_facts, draft, batch, storage)
-    return facts
+    looking = _Looking(draft, list(by_uri.values()), storage, limiter or anyio.CapacityLimiter(_THREADS), looked)
+    async with anyio.create_task_group() as lookers:
+        for _ in range(int(looking.limiter.total_tokens)):
+            lookers.start_soon(looking.go_on)
+    return looking.facts()
+
+
+@dataclass
+class _Looking:
+    """Batches of files, each taken by whoever is free next."""
+
+    draft: Draft
+    wanted: Sequence[Wanted]
+    storage: Storage
+    limiter: anyio.CapacityLimiter
+    looked: Looked | None
+    _seen: dict[int, dict[str, Fact] | ExportError] = field(default_factory=dict)
+    _next: int = 0
+
+    async def go_on(self) -> None:
+        while (start := self._next) < len(self.wanted):
+            self._next += _LOOKS_PER_HOP
+            batch = self.wanted[start : start + _LOOKS_PER_HOP]
+            try:
+                self._seen[start] = await to_thread.run_sync(
+                    _facts, self.draft, batch, self.storage, limiter=self.limiter
+                )
+            except ExportError as fault:
+                self._seen[start] = fault
+                self._next = len(self.wanted)
+            if self.looked is not None:
+                self.looked()
+
+    def facts(self) -> dict[str, Fact]:
+        """In the order of the files; so is the fault that counts, if there are several."""
+        facts: dict[str, Fact] = {}
+        for _, seen in sorted(self._seen.items(), key=itemgetter(0)):
+            if isinstance(seen, ExportError):
+                raise seen
+            facts |= seen
+        return facts
 
 
 def _facts(draft: Draft, batch: Iterable[Wanted], storage: Storage) -> dict[str, Fact]:

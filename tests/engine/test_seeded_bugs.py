@@ -327,7 +327,7 @@ def the_last_time_holds(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_missing_is_missing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("service.export.survey", lambda draft, storage: look_at(draft, draft.wanted, storage))
+    patch.setattr("service.export.survey", lambda draft, storage, *_: look_at(draft, draft.wanted, storage))
     patch.setattr(LocalStorage, "check_roots", lambda *_: None)
 
 
