@@ -177,7 +177,8 @@ class ExportPlan(Answer):
     files_total: Count
     size_bytes: Bytes
     archive_size_bytes: Bytes | None
-    """Exactly, as a ZIP, whether one was written or not; nothing where files were changed since."""
+    """As it is downloaded, whether it was written or not; nothing where files were changed since. Exactly, but for an
+    export of more than 1,000 sentences that is not finished yet."""
     archive_crc32: str | None
     """Of that ZIP, in eight hexadecimal digits; nothing before the export is finished."""
     counts: dict[Kind, PlannedCounts]

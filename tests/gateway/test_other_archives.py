@@ -93,3 +93,14 @@ async def test_a_plan_says_how_large_the_archive_that_is_asked_for_would_be(home
     shown = await made(home, replica, project, archive="otioz")
     assert planned["archive"] == "otioz"
     assert planned["archive_size_bytes"] == shown["result"]["archive"]["size_bytes"]
+
+
+async def test_a_plan_of_a_long_story_says_about_how_large_its_archive_would_be(home: House, replica: Replica) -> None:
+    project = home.project()
+    [section] = project["sections"]
+    section["sentences"] += [{"text": f"Sentence {number}."} for number in range(1200)]
+    body = {"project": project, "options": {"archive": "zip"}}
+    planned = (await replica.http.post(f"/api/v1/projects/{project['id']}/export/plan", json=body)).json()
+    shown = await made(home, replica, project, archive="zip")
+    actual = shown["result"]["archive"]["size_bytes"]
+    assert actual / 20 < planned["archive_size_bytes"] < actual * 20
