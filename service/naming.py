@@ -29,8 +29,9 @@ _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
 
 # The newline functions of The Unicode Standard, section 5.8; a title pasted from slides may hold a vertical tab.
 _LINE_BREAK = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
-# C0 but tab and newline, DEL, C1; bidi embeddings, overrides and isolates; the byte order mark.
-_NOT_PLAIN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+# C0 but tab and newline, DEL, C1; bidi embeddings, overrides and isolates; the byte order mark, and the
+# two noncharacters that no XML may hold.
+_NOT_PLAIN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 
 
 def slug(title: str, fallback: str) -> str:
