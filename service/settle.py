@@ -190,7 +190,7 @@ class _Settling:
         return copy
 
     def _leave_out(self, wanted: Wanted, fact: Missing | Unreadable) -> None:
-        reason, detail = _absence(fact)
+        reason, detail = _absence(wanted, fact)
         if self.draft.options.on_missing == "fail":
             code = ErrorCode.SOURCE_MISSING if reason is Reason.MISSING else ErrorCode.SOURCE_UNREADABLE
             raise Verdict(code, f'{_whose(wanted.spot)} ("{wanted.uri}") is {reason}')
@@ -225,10 +225,10 @@ def _stale_narrations(draft: Draft) -> set[str]:
     return {audio.uri for audio in narrations if isinstance(audio, CompletedAsset) and audio.uri is not None}
 
 
-def _absence(fact: Missing | Unreadable) -> tuple[Reason, str | None]:
+def _absence(wanted: Wanted, fact: Missing | Unreadable) -> tuple[Reason, str]:
     match fact:
         case Missing():
-            return Reason.MISSING, None
+            return Reason.MISSING, wanted.uri
         case Unreadable():
             return Reason.UNREADABLE, fact.detail
         case _:

@@ -379,6 +379,12 @@ def test_a_missing_narration_is_missing_for_its_section_and_for_each_part() -> N
     assert [one.spot.in_section for one in planned.omissions] == [None, 0, 1]
 
 
+def test_what_is_missing_says_where_it_was_looked_for() -> None:
+    told = project(section(Sentence(audio=part(0, 1000), video=completed("p/v.mp4")), audio=completed("n.wav")))
+    planned = plan(told, {"p/v.mp4": Missing(), "n.wav": Missing()})
+    assert [one.as_message().detail for one in planned.omissions] == ["n.wav", "n.wav", "p/v.mp4"]
+
+
 def test_what_could_not_be_read_says_why() -> None:
     told = project(section(Sentence(video=completed("v.mp4"))))
     (omission,) = plan(told, {"v.mp4": Unreadable("is not a regular file")}).omissions

@@ -150,7 +150,7 @@ def test_a_missing_file_is_listed_wherever_it_is_missing(anywhere: Place) -> Non
     anywhere.take("2.png")
     event = completed(run(start(images_project("1.png", "2.png", "3.png")), anywhere.open()).event)
     assert event.outcome is Outcome.PARTIAL
-    assert omissions(event) == [(2, "missing", None)]
+    assert omissions(event) == [(2, "missing", "2.png")]
 
 
 def test_media_that_are_not_mounted_are_trouble_wherever_they_should_be(anywhere: Place) -> None:

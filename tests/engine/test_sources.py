@@ -97,7 +97,7 @@ def test_a_missing_file_is_listed_and_the_rest_exported(own_bench: Bench) -> Non
     (own_bench.media / "2.png").unlink()
     event = completed(own_bench.run(start(THREE)))
     assert event.outcome is Outcome.PARTIAL
-    assert omissions(event) == [(2, "missing", None)]
+    assert omissions(event) == [(2, "missing", "2.png")]
 
 
 def test_a_missing_file_that_comes_before_the_texts_are_written_is_copied(own_bench: Bench) -> None:
@@ -112,7 +112,7 @@ def test_a_missing_file_that_comes_before_the_texts_are_written_is_copied(own_be
 
 def test_a_file_that_vanishes_between_the_look_and_the_copy_is_listed(own_bench: Bench) -> None:
     event = own_bench.run(start(THREE), before("open", "002_intro_image.png.part", (own_bench.media / "2.png").unlink))
-    assert omissions(event) == [(2, "missing", None)]
+    assert omissions(event) == [(2, "missing", "2.png")]
     assert own_bench.seen[-1].files.model_dump() == {"done": 2, "total": 2}
 
 
