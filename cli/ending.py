@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cli import exits
 from cli.answer import answered
-from cli.show import NamedSize, console, show_completed
+from cli.show import NamedSize, called, console, show_completed
 from contracts import ExportCompleted, Outcome, Terminal
 from service.ledger import Decision, Ledger
 from service.model import FOLDERS
@@ -62,7 +62,7 @@ def absent_of(event: Terminal, ledger: Ledger, root: Path, instead: str) -> str 
     if not (root / event.folder.name).is_dir():
         what = "it is"
     elif event.archive and not (root / event.archive.name).is_file():
-        what = "its ZIP is"
+        what = f"its {called(event.archive.layout)} is"
     else:
         return None
     moment = event.at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")

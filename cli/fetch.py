@@ -97,9 +97,19 @@ def _show(fetched: _Fetched, export_id: str, *, as_json: bool) -> None:
         }
         say_out(json.dumps(document))
         return
-    say_out(f"{fetched.path}  {fetched.size_bytes:,} bytes, each as its manifest says")
+    is_bundle = fetched.path.name.endswith(ARCHIVE_ENDINGS[Layout.OTIOZ])
+    whole, where = _OF_A_BUNDLE if is_bundle else _OF_A_ZIP
+    say_out(f"{fetched.path}  {fetched.size_bytes:,} bytes, {whole}")
     if fetched.omissions:
-        say_out(f"{fetched.outcome.value}  not in the export: {fetched.omissions:,}, listed in its manifest.json")
+        say_out(f"{fetched.outcome.value}  not in the export: {fetched.omissions:,}, listed {where}")
+
+
+_OF_A_ZIP = "each as its manifest says", "in its manifest.json"
+# No manifest is in it: an editor would not know what to do with one.
+_OF_A_BUNDLE = (
+    "whole by its own checksums",
+    "in the folder's manifest.json; red markers where the timeline keeps their place",
+)
 
 
 def _fetched(gateway: "_Gateway", to: Path, report: DownloadReport) -> _Fetched:

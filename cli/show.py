@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from contracts import ExportCompleted, ExportProgress, OmittedAsset, Outcome, Reason, Stage
+from contracts import ExportCompleted, ExportProgress, Layout, OmittedAsset, Outcome, Reason, Stage
 from service.naming import one_line
 from service.progress import Report
 
@@ -50,6 +50,11 @@ def counted(count: int, noun: str) -> str:
     ('1 file', '1,200 files')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def called(layout: Layout) -> str:
+    """What a person calls such an archive."""
+    return "bundle" if layout is Layout.OTIOZ else "ZIP"
 
 
 class _Pace(ProgressColumn):
@@ -213,7 +218,7 @@ def _speed(event: ExportCompleted) -> str:
     moved = event.folder.size_bytes + (event.archive.size_bytes if event.archive else 0)
     parts = [f"{decimal(moved)} in {seconds:.1f} s"]
     if event.archive:
-        parts.append("folder and ZIP")
+        parts.append(f"folder and {called(event.archive.layout)}")
     copying = event.timings_seconds.get(Stage.COPYING, 0)
     # Later attempts adopt what earlier ones copied; how much of it, the event does not say.
     if event.attempt > 1:

@@ -268,6 +268,13 @@ def test_a_speed_is_told_of_what_one_attempt_copied_only(desk: Desk) -> None:
     assert "copied at" not in second
 
 
+def test_a_bundle_is_called_a_bundle(desk: Desk) -> None:
+    known = ["--export-id", "e1", "--archive", "otioz"]
+    assert "; folder and bundle" in desk.run(*known).out
+    next(desk.exports.glob("*.otioz")).unlink()
+    assert "and its bundle is no longer there" in desk.run(*known).sentence
+
+
 def printed(event: ExportCompleted) -> str:
     out = Console(file=StringIO(), width=200)
     show_completed(out, event, [], "exports")

@@ -86,6 +86,18 @@ async def test_fetch_gives_it_its_own_name_and_verifies_it(home: House, replica:
         assert (tmp_path / f"{folder(home, shown).name}{ending}").is_file()
 
 
+async def test_fetch_tells_where_a_bundle_s_omissions_are_listed_for_it_has_no_manifest(
+    home: House, replica: Replica, tmp_path: Path
+) -> None:
+    project = home.project()
+    project["sections"][0]["sentences"].append({"text": "Not yet.", "image": {"status": "pending"}})
+    shown = await made(home, replica, project, archive="otioz")
+    said = await asyncio.to_thread(call, "fetch", shown["export_id"], "--to", tmp_path, "--gateway", replica.url)
+    assert said.code == 3
+    assert "whole by its own checksums" in said.out
+    assert "not in the export: 1, listed in the folder's manifest.json; red markers" in said.out
+
+
 async def test_a_plan_says_how_large_the_archive_that_is_asked_for_would_be(home: House, replica: Replica) -> None:
     project = home.project()
     body = {"project": project, "options": {"archive": "otioz"}}
