@@ -7,25 +7,24 @@ bytes come through the storage port, as all bytes do: a file that changes while 
 import errno
 import zipfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import filterfalse
 from pathlib import Path
-from typing import IO, Annotated, NamedTuple
+from typing import IO, NamedTuple
 
 from isal.isal_zlib import crc32
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from rich.markup import escape
 
 from cli import exits
 from cli.answer import answered
 from cli.errors import UsageError
+from cli.litter import is_litter
 from cli.show import console
 from cli.stored import CHUNK_BYTES, as_os_error, content_of, opened, sums_of
 from cli.verify_bundle import bundle_differences, is_bundle
-from contracts import Layout
-from contracts.base import Bytes, Moment
-from contracts.faults import first_fault
-from service.contents import ARCHIVE_ENDINGS, MANIFEST
+from cli.verify_manifest import Manifest, understood
+from service.contents import MANIFEST
 from service.model import FOLDERS
 from service.naming import one_line
 from service.packing import names_in_order
@@ -48,26 +47,40 @@ def verify(args: Namespace) -> int:
             f"{path}: {'is neither a folder nor a file' if path.exists() else 'no such file or directory'}"
         )
     try:
-        differences = list(verify_folder(path) if path.is_dir() else verify_archive(path))
+        verdict = _folder_judged(path) if path.is_dir() else _archive_judged(path)
     except OSError as fault:
         raise UsageError(f"{fault.filename or path}: {(fault.strerror or 'cannot be read').lower()}") from None
-    return answered(exits.FAILED if differences else exits.COMPLETE, lambda: _show(path, differences))
+    return answered(exits.FAILED if verdict.differences else exits.COMPLETE, lambda: _show(path, verdict))
 
 
-def _show(path: Path, differences: Sequence[str]) -> None:
+class _Verdict(NamedTuple):
+    differences: Sequence[str]
+    litter: Sequence[str] = ()
+    """Files that a file manager put there; they are told of, and change nothing."""
+    by: str = "manifest"
+    """What it was compared with."""
+
+
+def _show(path: Path, verdict: _Verdict) -> None:
     out = console()
-    for difference in differences:
+    for difference in verdict.differences:
         out.print(f"[red]differs[/] {escape(one_line(difference))}", soft_wrap=True)
-    if not differences:
+    for name in verdict.litter:
+        out.print(f"[dim]ignored[/] {escape(one_line(name))}: a file manager's own", soft_wrap=True)
+    if not verdict.differences:
         out.print(f"[green]whole[/]  {escape(str(path))}", soft_wrap=True)
-        out.print(f"       every file has the size and CRC-32 that its {_by(path)} says", soft_wrap=True)
-
-
-def _by(path: Path) -> str:
-    return "bundle" if path.suffix == ARCHIVE_ENDINGS[Layout.OTIOZ] else "manifest"
+        out.print(f"       every file has the size and CRC-32 that its {verdict.by} says", soft_wrap=True)
 
 
 # ---- a folder
+
+
+def _folder_judged(folder: Path) -> _Verdict:
+    differences = list(verify_folder(folder))
+    if not _is_own_file(folder / MANIFEST):  # it may be anything, and large
+        return _Verdict(differences)
+    with closing(LocalStorage({}, folder)) as storage:
+        return _Verdict(differences, sorted(filter(_is_litter_in(folder), _names_in(folder, storage))))
 
 
 def verify_folder(folder: Path) -> Iterator[str]:
@@ -79,13 +92,14 @@ def verify_folder(folder: Path) -> Iterator[str]:
         yield f"{file}: is too large to be a manifest"
     else:
         with closing(LocalStorage({}, folder)) as storage:
-            manifest = _understood(content_of(storage, file, MANIFEST))
+            manifest = understood(content_of(storage, file, MANIFEST))
             yield from [manifest] if isinstance(manifest, str) else _differences_in(folder, storage, manifest.sums)
 
 
 def _differences_in(folder: Path, storage: LocalStorage, planned: Mapping[str, Written]) -> Iterator[str]:
     yield from (f"{name}/: is missing" for name in FOLDERS.values() if not _is_own_directory(folder / name))
-    found = set(_names_in(folder, storage)) - {MANIFEST}
+    names = _names_in(folder, storage)
+    found = set(filterfalse(_is_litter_in(folder), names)) - {MANIFEST}
     yield from _names_that_differ(set(planned), found)
     for name in sorted(planned.keys() & found):
         if _is_own_file(folder / name):
@@ -106,6 +120,10 @@ def _names_in(folder: Path, storage: LocalStorage) -> Iterator[str]:
         yield from (name for name in names if name not in inner)
 
 
+def _is_litter_in(folder: Path) -> Callable[[str], bool]:
+    return lambda name: is_litter(name) and _is_own_file(folder / name)
+
+
 def _is_own_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
@@ -115,6 +133,21 @@ def _is_own_directory(path: Path) -> bool:
 
 
 # ---- a ZIP
+
+
+def _archive_judged(path: Path) -> _Verdict:
+    differences = list(verify_archive(path))
+    return _Verdict(differences, by="manifest" if differences or not _holds_a_bundle(path) else "bundle")
+
+
+def _holds_a_bundle(path: Path) -> bool:
+    """Whatever it is called. The archive is whole."""
+    real = path.resolve()
+    with (
+        closing(LocalStorage({}, real.parent)) as storage,
+        zipfile.ZipFile(opened(storage, path, real.name)) as archive,
+    ):
+        return is_bundle(archive)
 
 
 def verify_archive(path: Path) -> Iterator[str]:
@@ -132,7 +165,7 @@ def _differences_of(path: Path, file: IO[bytes]) -> Iterator[str]:
     if isinstance(opened, list):
         yield from opened
         return
-    manifest = _understood(opened.manifest)
+    manifest = understood(opened.manifest)
     if isinstance(manifest, str):
         yield manifest
         return
@@ -188,7 +221,7 @@ def _described(path: Path, archive: zipfile.ZipFile) -> _Opened | list[str]:
     return _Opened(top, {name.removeprefix(top) for name in names}, archive.read(about))
 
 
-def _layout(top: str, manifest: "_Manifest", sums: Mapping[str, Written]) -> ZipPlan:
+def _layout(top: str, manifest: Manifest, sums: Mapping[str, Written]) -> ZipPlan:
     """The archive as the export laid it out."""
     texts = [MANIFEST, *(text.name for text in manifest.texts)]
     names = names_in_order(texts, (file.name for file in manifest.files if file.name in sums))
@@ -217,44 +250,7 @@ def _bytes_that_differ(file: IO[bytes], plan: ZipPlan, sums: Mapping[str, Writte
             yield f"a header of the ZIP, at byte {start:,}, is not as the export wrote it"
 
 
-# ---- the manifest, and what is compared with it
-
-
-_NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}"
-
-
-class _Text(BaseModel):
-    """A file as the manifest lists it. Names that the service never gives are refused."""
-
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
-
-    name: Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
-    size_bytes: Bytes
-    crc32: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
-
-
-class _Media(_Text):
-    name: Annotated[str, StringConstraints(pattern=f"^({'|'.join(FOLDERS.values())})/{_NAME}$")]
-
-
-class _Manifest(BaseModel):
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
-
-    requested_at: Annotated[Moment, Field(strict=False)]
-    files: tuple[_Media, ...]
-    texts: tuple[_Text, ...]
-
-    @property
-    def sums(self) -> dict[str, Written]:
-        return {file.name: Written(file.size_bytes, int(file.crc32, 16)) for file in (*self.files, *self.texts)}
-
-
-def _understood(manifest: bytes) -> _Manifest | str:
-    """What the manifest promises, or a sentence when it cannot be understood."""
-    try:
-        return _Manifest.model_validate_json(manifest)
-    except ValidationError as fault:
-        return f"{MANIFEST}: cannot be understood: {first_fault(fault)}"
+# ---- what is compared
 
 
 def _names_that_differ(planned: set[str], found: set[str]) -> Iterator[str]:

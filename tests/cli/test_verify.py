@@ -140,6 +140,33 @@ def test_names_that_no_terminal_should_see_are_shown_harmlessly(folder: Path) ->
     assert complaints(call("verify", folder)) == [r"audio/[2J[red]\udcff.wav: is not in the manifest"]
 
 
+LITTER = [".DS_Store", "images/.DS_Store", "images/._001_intro_image.png", "images/Thumbs.db", "desktop.ini"]
+
+
+def test_what_file_managers_leave_is_told_and_no_difference(folder: Path) -> None:
+    for name in LITTER:
+        (folder / name).write_bytes(b"mine")
+    said = call("verify", folder)
+    assert (said.code, said.err) == (0, "")
+    assert [line for line in said.out.splitlines() if line.startswith("ignored ")] == [
+        f"ignored {name}: a file manager's own" for name in sorted(LITTER)
+    ]
+    assert f"whole  {folder}\n" in said.out
+
+
+def test_litter_hides_no_damage(folder: Path) -> None:
+    (folder / ".DS_Store").write_bytes(b"mine")
+    flip(folder / AUDIO, 7)
+    said = call("verify", folder)
+    assert said.code == 1
+    assert said.out.startswith(f"differs {AUDIO}: has CRC-32 ")
+
+
+def test_a_link_under_such_a_name_is_a_difference(folder: Path) -> None:
+    (folder / ".DS_Store").symlink_to(folder / AUDIO)
+    assert complaints(call("verify", folder)) == [".DS_Store: is not in the manifest"]
+
+
 # ---- what is no export
 
 

@@ -11,6 +11,7 @@ import pytest
 from cli.verify import verify_archive
 from contracts import Layout, Project
 from demo.sample import Sample, make_sample
+from tests.cli.command import call
 from tests.editors.exporting import Exported, Studio
 
 
@@ -81,6 +82,12 @@ def urls_taken_from(node: Any) -> list[str]:
 
 def test_verify_finds_a_bundle_whole(path: Path) -> None:
     assert list(verify_archive(path)) == []
+
+
+def test_a_bundle_under_another_name_is_still_compared_with_itself(path: Path) -> None:
+    said = call("verify", path.rename(path.with_suffix(".zip")))
+    assert (said.code, said.err) == (0, "")
+    assert said.out.endswith("every file has the size and CRC-32 that its bundle says\n")
 
 
 def test_verify_sees_a_byte_that_is_not_what_it_was(path: Path) -> None:
