@@ -1,4 +1,4 @@
-"""What a creator would otherwise discover in the editor, as at most a dozen lines before it. Pure.
+"""What a creator would otherwise discover in the editor, as a few lines before it. Pure.
 
 One line for each kind of trouble: how many files, the first of them, what it means, and what to do.
 """
@@ -62,6 +62,12 @@ _CHECKS: tuple[_Check, ...] = (
         "file",
         "its place in the timelines is a guess; look at it in the editor, or save it in a usual format",
         troubles.unknown,
+    ),
+    _Check(
+        "Made from an older text",
+        "file",
+        "look whether it still fits and make it anew if not; an export with `stale: skip` leaves it out",
+        troubles.stale,
     ),
     _Check(
         "A frame rate that varies",

@@ -42,6 +42,8 @@ class Wanted:
     size_bytes: int | None = None
     """Of the file at `uri`, as the project says; compared, never trusted."""
     crc32: int | None = None
+    is_stale: bool = False
+    """Made from an older text, as the project says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class Copy:
     segments: tuple[Segment, ...]
     declared_crc32: int | None = None
     media: Media = UNKNOWN
+    is_stale: bool = False
+    """Made from an older text, and to be exported all the same."""
 
     @property
     def size_bytes(self) -> int:

@@ -101,7 +101,7 @@ def _left_out(spot: Spot, asset: Asset, options: ExportOptions) -> Reason | None
 
 def _wanted(spot: Spot, asset: CompletedAsset, section: Section) -> Wanted:
     cut = None if asset.slice is None else (asset.slice.start_ms, asset.slice.end_ms)
-    return Wanted(spot, uri_of(asset, section), cut, asset.size_bytes, asset.crc32)
+    return Wanted(spot, uri_of(asset, section), cut, asset.size_bytes, asset.crc32, asset.stale)
 
 
 def uri_of(asset: CompletedAsset, section: Section) -> str:

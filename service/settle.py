@@ -1,7 +1,7 @@
 """What an export will hold, once the facts of its files are known: the final copies and omissions. Pure and total."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import assert_never
@@ -131,9 +131,12 @@ class _Settling:
             self._uncut(parts, stale)
 
     def _narration(self, one: Wanted, voiceless: list[Spot], uncut: dict[str, list[Wanted]]) -> None:
-        copied = self._copy_if_there(one, self.draft.narration_slugs[one.spot.section], "section_audio")
+        inside = uncut.get(one.uri, [])
+        told = replace(one, is_stale=_is_any_stale([one, *inside]))
+        copied = self._copy_if_there(told, self.draft.narration_slugs[one.spot.section], "section_audio")
         if copied is not None:
-            self._are_in(copied, voiceless + [part.spot for part in uncut.pop(one.uri, [])])
+            uncut.pop(one.uri, None)
+            self._are_in(copied, voiceless + [part.spot for part in inside])
 
     def _uncut(self, parts: list[Wanted], stale: set[str]) -> None:
         """What becomes of slices whose file is not exported as a section's own narration."""
@@ -147,7 +150,7 @@ class _Settling:
             self.omissions += [Omission(one.spot, Reason.STALE, detail) for one in parts]
         else:
             slug_part = self._slug_of_shared(first.spot.section)
-            copied = self._copy_whole(_as_narration(first), fact, slug_part, "section_audio")
+            copied = self._copy_whole(_as_narration(parts), fact, slug_part, "section_audio")
             self._are_in(copied, [one.spot for one in parts])
 
     def _slug_of_shared(self, position: int) -> str:
@@ -185,7 +188,7 @@ class _Settling:
         spot = wanted.spot
         name = f"{FOLDERS[spot.kind]}/{asset_name(spot.seq, self.draft.width, slug_part, kind_word, ext)}"
         declared = None if wanted.slice_ms is not None else wanted.crc32
-        copy = Copy(spot, name, wanted.uri, segments, declared, media)
+        copy = Copy(spot, name, wanted.uri, segments, declared, media, wanted.is_stale)
         self.copies.append(copy)
         return copy
 
@@ -214,8 +217,15 @@ def _whose(spot: Spot) -> str:
     return f"{spot.kind} of sentence {spot.seq}"
 
 
-def _as_narration(wanted: Wanted) -> Wanted:
-    return replace(wanted, spot=replace(wanted.spot, sentence_id=None, in_section=None), slice_ms=None)
+def _as_narration(parts: Sequence[Wanted]) -> Wanted:
+    first = parts[0]
+    spot = replace(first.spot, sentence_id=None, in_section=None)
+    return replace(first, spot=spot, slice_ms=None, is_stale=_is_any_stale(parts))
+
+
+def _is_any_stale(parts: Iterable[Wanted]) -> bool:
+    """Of what is in one file: it is whole, so whatever is older in it is heard."""
+    return any(part.is_stale for part in parts)
 
 
 def _stale_narrations(draft: Draft) -> set[str]:

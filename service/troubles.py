@@ -96,6 +96,10 @@ def unknown(scene: Scene) -> Iterator[File]:
             yield File(copy, None if copy.media == UNKNOWN else "no length" if has_no_length else "no size")
 
 
+def stale(scene: Scene) -> Iterator[File]:
+    return (File(copy) for copy in scene.copies if copy.is_stale)
+
+
 def varying(scene: Scene) -> Iterator[File]:
     return (File(copy) for copy in scene.of(Kind.VIDEO) if copy.media.picture and copy.media.picture.is_variable)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from contracts import Kind
 from service.cut import Cut, Slot
 from service.index.listing import Places
-from service.index.words import CHOSEN, counted, known, lack, language_of, length, paragraphs, size, text, url
+from service.index.words import CHOSEN, counted, known, lack, language_of, length, older, paragraphs, size, text, url
 from service.model import Copy, Omission, Plan
 from service.timecodes import has_times, timecode
 
@@ -105,6 +105,8 @@ def _about(
 ) -> Iterator[str]:
     for omission in omissions:
         yield f"{lacking(omission, page)}\n"
+    for copy in copies.values():
+        yield aged(copy, page)
     if slot is not None and slot.note is not None and not omissions:
         yield f'<p class="lacking">In the timelines: {text(slot.note)}</p>\n'
     film = copies.get(Kind.VIDEO)
@@ -121,6 +123,11 @@ def _about(
 def lacking(omission: Omission, page: Page) -> str:
     tone = "quiet" if omission.reason in CHOSEN else "lacking"
     return f'<p class="{tone}"{page.english}>{lack(omission)}</p>'
+
+
+def aged(copy: Copy, page: Page) -> str:
+    """A word of warning where the text was changed after the file was made."""
+    return f'<p class="lacking"{page.english}>{older(copy)}</p>\n' if copy.is_stale else ""
 
 
 def file(copy: Copy) -> str:

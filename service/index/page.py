@@ -20,7 +20,7 @@ from service.contents import (
     text_names,
 )
 from service.cut import Cut, Slot
-from service.index.card import Page, card, file, lacking, player
+from service.index.card import Page, aged, card, file, lacking, player
 from service.index.listing import decimal
 from service.index.style import source_of, style
 from service.index.words import CHOSEN, counted, lack, length, size, text, url
@@ -182,6 +182,7 @@ def _section(page: Page, position: int, section: Section) -> Iterator[str]:
     for copy in page.copies.get((position, None), ()):
         yield player(copy, f"Narration of section {position + 1}")
         yield f'<p class="quiet"{page.english}>{file(copy)}</p>\n'
+        yield aged(copy, page)
     for omission in page.omissions.get((position, None), ()):
         yield f"{lacking(omission, page)}\n"
     yield "</div>\n"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from service.cut import Cut
 from service.index.listing import Asset, Places, assets, decimal
+from service.index.words import OLDER
 from service.media import UNKNOWN, Picture, Sound
 from service.model import Copy, Plan
 from service.naming import one_line, plain_text
@@ -61,7 +62,7 @@ def _cells(plan: Plan, cut: Cut, places: Places, asset: Asset) -> Iterator[str]:
 def _whereabouts(asset: Asset) -> tuple[str, str, str, str]:
     """File, status, reason and detail."""
     if isinstance(asset, Copy):
-        return harmless(asset.name), "exported", "", ""
+        return harmless(asset.name), "exported", "", OLDER if asset.is_stale else ""
     return "", "omitted", asset.reason.value, harmless(one_line(asset.detail or ""))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from contracts import Kind, Reason
 from service.index.listing import decimal
 from service.media import Media
-from service.model import Omission
+from service.model import Copy, Omission
 from service.naming import one_line, plain_text
 from service.timecodes import clock
 
@@ -74,13 +74,15 @@ def length(seconds: Fraction) -> str:
 
 _NOUNS = {Kind.AUDIO: "Narration", Kind.IMAGE: "Image", Kind.VIDEO: "Film"}
 
+OLDER = "made from an older text"
+
 _REASONS = {
     Reason.PENDING: "not generated yet",
     Reason.GENERATING: "being generated",
     Reason.FAILED: "could not be generated",
     Reason.MISSING: "its file is not there",
     Reason.UNREADABLE: "its file cannot be read",
-    Reason.STALE: "made from an older text",
+    Reason.STALE: OLDER,
     Reason.EXCLUDED: "left out as you chose",
     Reason.IN_SECTION_AUDIO: "in the section\u2019s narration",
 }
@@ -89,9 +91,17 @@ CHOSEN = {Reason.EXCLUDED, Reason.STALE, Reason.IN_SECTION_AUDIO}
 
 def lack(omission: Omission) -> str:
     """What is not there, and why."""
-    own = "Narration of the section" if omission.spot.in_section is None else _NOUNS[omission.spot.kind]
     why = f" ({text(omission.detail)})" if omission.detail and omission.reason is not Reason.IN_SECTION_AUDIO else ""
-    return f"{own}: {_REASONS[omission.reason]}{why}"
+    return f"{_noun(omission)}: {_REASONS[omission.reason]}{why}"
+
+
+def older(copy: Copy) -> str:
+    """What no longer goes with its text."""
+    return f"{_noun(copy)}: {OLDER}"
+
+
+def _noun(asset: Copy | Omission) -> str:
+    return "Narration of the section" if asset.spot.in_section is None else _NOUNS[asset.spot.kind]
 
 
 def known(media: Media) -> Iterator[str]:

@@ -432,6 +432,23 @@ def test_a_stale_narration_is_not_exported_for_the_sake_of_a_fresh_part() -> Non
     assert (names(planned), left_out(planned)) == ([], [(1, "audio", "stale"), (1, "audio", "stale")])
 
 
+def test_what_is_exported_of_an_older_text_is_marked() -> None:
+    sentence = Sentence(audio=completed("a.wav"), image=completed("a.png"), video=completed("a.mp4", stale=True))
+    planned = plan(project(section(sentence)))
+    assert [copy.name for copy in planned.copies if copy.is_stale] == ["videos/001_intro_video.mp4"]
+    assert len([warning for warning in planned.warnings if "(001_intro_video.mp4)" in warning]) == 1
+    assert not any("older text" in warning for warning in plan(project(section(sentence)), stale="skip").warnings)
+
+
+@pytest.mark.parametrize("whole", [None, completed("n.wav")])
+def test_a_narration_is_as_old_as_the_oldest_sentence_that_is_only_in_it(whole: Asset | None) -> None:
+    fresh, older = part(0, 1000, "n.wav"), part(1000, 2000, "n.wav", stale=True)
+    told = project(section(Sentence(audio=fresh), Sentence(audio=older), audio=whole))
+    assert [copy.is_stale for copy in plan(told).copies] == [False, True]
+    (uncut,) = plan(told, {"n.wav": found("n.wav", wav="not a WAV file")}).copies
+    assert uncut.is_stale
+
+
 @pytest.mark.parametrize("awaited", [PENDING, GENERATING, FAILED])
 def test_a_part_of_a_narration_that_is_not_there_yet_is_as_pending_as_that(awaited: Asset) -> None:
     told = project(section(Sentence(audio=part(0, 1000)), audio=awaited))

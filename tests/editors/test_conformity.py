@@ -115,8 +115,9 @@ def test_three_hundred_narrations_at_24_khz_are_one_line() -> None:
     assert advice == "convert it as it plays, so nothing need be done; for the best sound have it made at 48 kHz."
 
 
-def test_a_project_with_every_trouble_in_every_file_has_a_dozen_lines() -> None:
-    odd = sentences(50) + sentences(
+def test_a_project_with_every_trouble_in_every_file_has_a_line_for_each() -> None:
+    odd = [replace(one, is_stale=True) for one in sentences(50)]
+    odd += sentences(
         40,
         replace(SPEECH, container=Container.OGG, sound=Sound(44_100, 2), faults=("its last page is missing",)),
         replace(FILM, start=Fraction(3600)),
@@ -124,8 +125,15 @@ def test_a_project_with_every_trouble_in_every_file_has_a_dozen_lines() -> None:
     )
     odd += [copy(9, Kind.VIDEO, UNKNOWN), copy(9, Kind.AUDIO, UNKNOWN, "wav")]
     found = lines([*odd, *(copy(3, Kind.VIDEO, replace(FILM, picture=Picture(9, 9, 0, Fraction(25)))) for _ in odd)])
-    assert 10 <= len(found) <= 12
+    assert 11 <= len(found) <= 13
     assert all(len(line) < 400 and "\n" not in line for line in found)
+
+
+def test_files_of_an_older_text_are_one_line_for_all() -> None:
+    films = [replace(copy(seq, Kind.VIDEO, FILM), is_stale=seq < 3) for seq in range(1, 9)]
+    (line,) = lines(films)
+    assert line.startswith("Made from an older text, 2 files (001_intro_video.mp4, 002_intro_video.mp4): look whether")
+    assert "`stale: skip` leaves" in line
 
 
 def test_each_file_is_named_with_what_is_the_matter_with_it() -> None:

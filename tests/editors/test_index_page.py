@@ -101,6 +101,13 @@ def test_a_page_says_what_there_is() -> None:
         assert words in page.text
 
 
+def test_what_was_made_from_an_older_text_is_marked_where_it_is_seen() -> None:
+    older = Sentence(text="One.", image=completed("one.png"), video=completed("one.mp4", stale=True))
+    page = Page(told(project(section(older, Sentence(), audio=completed("n.wav", stale=True)))))
+    marks = [line for line in page.texts if "made from an older text" in line]
+    assert marks == ["Narration of the section: made from an older text", "Film: made from an older text"]
+
+
 def test_it_says_what_youtube_would_make_of_the_chapters() -> None:
     known = {"calm.wav": speech(61), "outro.mp3": speech(2)}
     assert "YouTube shows chapters from 3 on; there are 2" in Page(told(LIGHTHOUSE, known)).text

@@ -67,6 +67,11 @@ def test_a_table_looks_like_this() -> None:
     ]
 
 
+def test_what_was_made_from_an_older_text_is_there_and_says_so() -> None:
+    (row,) = rows(told(project(section(Sentence(video=completed("v.mp4", stale=True))))))
+    assert (row["status"], row["reason"], row["detail"]) == ("exported", "", "made from an older text")
+
+
 def test_an_empty_project_has_a_table_of_columns() -> None:
     assert "".join(write_index_table(*told(project()))) == "\ufeff" + ",".join(COLUMNS) + "\r\n"
 
