@@ -187,7 +187,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("build/demo"),
         metavar="DIR",
-        help="where (%(default)s); an earlier demo there is removed",
+        help="where (%(default)s); what an earlier demo or a person left there stays",
     )
     parser.add_argument(
         "--serve", action="store_true", help="keep everything up afterwards, with the page, until Ctrl-C"

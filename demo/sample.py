@@ -47,20 +47,44 @@ class Sample:
 
 def make_sample(directory: Path) -> Sample:
     """Writes the sample below `directory`, which is made if need be."""
-    sample = Sample(directory, directory / "project.json", directory / "studio.json", directory / "media")
+    for name, content in _files():
+        _write(directory / name, content)
+    return sample_in(directory)
+
+
+def complete_sample(directory: Path) -> list[str]:
+    """Writes only what is not there, and names the files that are there with another content."""
+    changed = []
+    for name, content in _files():
+        path = directory / name
+        if not path.exists():
+            _write(path, content)
+        elif not path.is_file() or path.read_bytes() != content:
+            changed.append(name)
+    return changed
+
+
+def sample_in(directory: Path) -> Sample:
+    return Sample(directory, directory / "project.json", directory / "studio.json", directory / "media")
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    """Everything: its name below the sample's directory, and its bytes."""
     for key, file in _media():
-        _write(sample.media / key, file)
+        yield f"media/{key}", file
     project = sample_project()
     content = project.model_dump_json(indent=2, exclude_none=True, exclude_unset=True).encode()
-    _write(sample.project, content)
-    _write(sample.projects / PROJECT_ID / "project.json", content)
-    _write(sample.studio, json.dumps(_studio_answer(project), indent=2, ensure_ascii=False).encode())
-    return sample
+    yield "project.json", content
+    yield f"projects/{PROJECT_ID}/project.json", content
+    yield "studio.json", json.dumps(_studio_answer(project), indent=2, ensure_ascii=False).encode()
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: half a file would pass for one that a person has changed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 # ---- the story -------------------------------------------------------------------------------------

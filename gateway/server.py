@@ -73,10 +73,16 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def serve(gateway: Gateway, stop: anyio.Event, *, task_status: TaskStatus[int] = TASK_STATUS_IGNORED) -> None:
+async def serve(
+    gateway: Gateway,
+    stop: anyio.Event,
+    door: socket.socket | None = None,
+    *,
+    task_status: TaskStatus[int] = TASK_STATUS_IGNORED,
+) -> None:
     """Runs until `stop` is set, and then until all is closed; started when it answers, on the port that it says.
 
-    Raises OSError when the port is taken.
+    Listens at `door`, if it is given, and closes it; else where the settings say. Raises OSError when that is taken.
     """
     logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     server = _Server(_config(gateway), gateway, task_status)
@@ -84,7 +90,7 @@ async def serve(gateway: Gateway, stop: anyio.Event, *, task_status: TaskStatus[
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gateway.sockets.keep_beating)
             tasks.start_soon(_end_with, stop, server)
-            await server.serve()
+            await server.serve(None if door is None else [door])
             tasks.cancel_scope.cancel()
     except SystemExit:
         settings = gateway.parts.settings
