@@ -86,7 +86,7 @@ TOO_OLD = $(PYTHON) is not Python 3.11 or newer. Debian: apt-get install python3
 NO_VENV = $(PYTHON) cannot make a venv. Debian: apt-get install python3-venv
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'make setup: $(TOO_OLD)' >&2; exit 1; }
-	@echo '== setup: .venv with the packages of requirements/dev.txt'
+	@echo '== setup: .venv with the packages of requirements/dev.txt, which takes about a minute'
 	@if command -v uv >/dev/null; then \
 	    uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
 	    uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt && \

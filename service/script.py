@@ -62,7 +62,7 @@ def _head(plan: Plan, times: _Times) -> Iterator[str]:
     moment = plan.draft.requested_at.replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
     yield f"Exported {moment} UTC, project {one_line(project.id)}"
     if times.total:
-        yield "Times are those of the timelines, in whole seconds."
+        yield "Times count from the beginning of the assembled video, in whole seconds."
     if plan.omissions:
         yield "Media that is not in this export is noted in square brackets."
 

@@ -113,7 +113,7 @@ def test_a_script_has_times_where_lengths_are_known() -> None:
         ==============
         2 sections, 3 sentences, 01:07
         Exported 2026-03-01 12:00 UTC, project p-1
-        Times are those of the timelines, in whole seconds.
+        Times count from the beginning of the assembled video, in whole seconds.
         Media that is not in this export is noted in square brackets.
 
 
