@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cli.errors import UsageError
 from cli.projects import read_project
+from cli.since import since_of
 from contracts import ExportOptions, ExportStart, Project
 from contracts.faults import first_fault
 from service.naming import one_line
@@ -29,7 +30,7 @@ def start_of(args: Namespace) -> tuple[ExportStart, Project]:
         "captions": args.captions,
         "gaps": args.gaps,
         "media_root": args.media_root,
-        "since": args.since,
+        "since": since_of(args),
         "retain_seconds": None if args.retain_days is None else args.retain_days * 86_400,
     }
     command = ExportStart(

@@ -107,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
     _add_media(parser)
+    root = "the exports root, which is only read: where the export that --since names is looked up"
+    parser.add_argument("--to", type=Path, metavar="DIR", help=root)
     parser.set_defaults(command=_late("cli.run:plan"))
 
 
@@ -157,8 +159,8 @@ def _add_editing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gaps", choices=("hold", "close"), default="hold", help=gaps)
     mount = "in timelines: where your editors mount the exports root, such as /Volumes/NAS or D:/"
     parser.add_argument("--media-root", metavar="DIR", help=mount)
-    changes = "with --archive zip: only what is new since that export, to unpack over its folder"
-    parser.add_argument("--since", type=_late("cli.values:export_id"), metavar="ID", help=changes)
+    changes = "with --archive zip: all texts, of the media only what is new or changed since that export"
+    parser.add_argument("--since", metavar="ID|FOLDER", help=f"{changes}; to unpack over its folder")
 
 
 def _add_media(parser: argparse.ArgumentParser) -> None:

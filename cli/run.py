@@ -4,11 +4,13 @@ import json
 import shlex
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 import anyio
 from rich.console import Console
+from rich.markup import escape
 
 from cli import exits
 from cli.answer import answered
@@ -23,12 +25,14 @@ from cli.show import (
     show_omissions,
     show_warnings,
 )
+from cli.since import insist_on_root
 from contracts import ExportStart, Layout, Project, Stage
 from service.contents import MANIFEST, text_names
+from service.earlier import earlier_export
 from service.errors import ExportError, Interrupted, Trouble
 from service.export import Workshop, export
 from service.ledger import Decision, Ledger
-from service.model import Plan
+from service.model import Earlier, Plan
 from service.naming import folder_name
 from service.outcome import error_of
 from service.packing import archive_size_bytes
@@ -56,10 +60,11 @@ _ARCHIVES = {None: "a ZIP", Layout.FOLDER: "a ZIP", Layout.CHANGES: "a ZIP of wh
 def plan(args: Namespace) -> int:
     """Shows what `run` would export; changes nothing."""
     command, project = command_from(args)
-    # Planning writes nothing: what stands in for the exports root is never touched.
-    storage = LocalStorage({MEDIA: args.media}, args.media)
+    # Planning writes nothing: what stands in for an exports root is never touched.
+    storage = LocalStorage({MEDIA: args.media}, args.media if args.since is None else args.to or args.media)
     try:
-        planned = anyio.run(_planned, command, project, storage)
+        earlier = _earlier(args, command, project, Ledger(storage))
+        planned = anyio.run(_planned, command, project, storage, earlier)
     except ExportError as reason:
         return _say_failed(args, command, reason)
     finally:
@@ -67,20 +72,32 @@ def plan(args: Namespace) -> int:
     return answered(exit_code_of(planned.outcome), lambda: _show_plan(args, planned))
 
 
-async def _planned(command: ExportStart, project: Project, storage: LocalStorage) -> Plan:
-    draft = plan_export(command, project, folder_name(project.id, command.requested_at))
+def _earlier(args: Namespace, command: ExportStart, project: Project, ledger: Ledger) -> Earlier | str | None:
+    """What is to be followed, where it can be known."""
+    if command.options.since is None or args.to is None:
+        return None
+    insist_on_root(ledger, args.to)
+    return earlier_export(ledger, command, project)
+
+
+async def _planned(
+    command: ExportStart, project: Project, storage: LocalStorage, earlier: Earlier | str | None
+) -> Plan:
+    draft = plan_export(command, project, folder_name(project.id, command.requested_at), earlier)
+    if earlier is None:  # what has changed is known to nobody here, and nothing is said of it
+        draft = replace(draft, options=draft.options.model_copy(update={"since": None}))
     return settle(draft, await survey(draft, storage))
 
 
 def _show_plan(args: Namespace, planned: Plan) -> None:
     if args.json:
-        say_out(json.dumps(_plan_as_json(planned)))
+        say_out(json.dumps(_plan_as_json(args, planned)))
         return
     out = console()
     out.print(folder_tree(planned.draft.folder, [(copy.name, copy.size_bytes) for copy in planned.copies]))
     texts = ", ".join([*text_names(planned.draft.options), MANIFEST])
     out.print(f"[dim]and {texts}[/]")
-    out.print(f"[dim]as {_ARCHIVES[planned.layout]} {archive_size_bytes(planned):,} bytes[/]\n")
+    out.print(f"[dim]{escape(_archive_told(args, planned))}[/]\n", soft_wrap=True)
     omissions = [omission.as_message() for omission in planned.omissions]
     show_omissions(out, omissions, len(omissions))
     show_warnings(out, planned.warnings)
@@ -88,12 +105,25 @@ def _show_plan(args: Namespace, planned: Plan) -> None:
     out.print(f"[bold]{planned.outcome.value}[/]  {files}, {planned.size_bytes:,} bytes")
 
 
-def _plan_as_json(planned: Plan) -> dict[str, object]:
+def _is_open(args: Namespace) -> bool:
+    """Whether what the archive will hold hangs on an earlier export that cannot be looked up."""
+    return args.since is not None and args.to is None
+
+
+def _archive_told(args: Namespace, planned: Plan) -> str:
+    if _is_open(args):
+        return f"what changed since {args.since} is known to `run` only, or with --to DIR, the exports root"
+    # Before a byte is read, a file that is as long as it was counts as the same.
+    about = "at least " if planned.layout is Layout.CHANGES else ""
+    return f"as {_ARCHIVES[planned.layout]} {about}{archive_size_bytes(planned):,} bytes"
+
+
+def _plan_as_json(args: Namespace, planned: Plan) -> dict[str, object]:
     return {
         "folder": planned.draft.folder,
         "outcome": planned.outcome,
         "size_bytes": planned.size_bytes,
-        "archive_size_bytes": archive_size_bytes(planned),
+        "archive_size_bytes": None if _is_open(args) else archive_size_bytes(planned),
         "texts": [*text_names(planned.draft.options), MANIFEST],
         "files": [{"name": copy.name, "size_bytes": copy.size_bytes, "source": copy.uri} for copy in planned.copies],
         "omissions": [
@@ -115,7 +145,10 @@ def run(args: Namespace) -> int:
         decision = anyio.run(_run, command, project, storage, args)
         absent = absent_of(decision.event, Ledger(storage), args.to, "leave out --export-id")
     except ExportError as reason:
-        return _say_failed(args, command, reason)
+        code = _say_failed(args, command, reason)
+        if isinstance(reason, Trouble):
+            say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
+        return code
     except Interrupted:
         say(f"Stopped. What is finished is kept; go on with:\n  {resume_line(args, command)}")
         return exits.INTERRUPTED
@@ -173,8 +206,6 @@ def _say_failed(args: Namespace, command: ExportStart, reason: ExportError) -> i
         answered(exits.FAILED, lambda: say_out(body))
     else:
         say(f"{error.title}: {error.detail}")
-    if isinstance(reason, Trouble) and "to" in args:
-        say(f"Nothing is lost; when that is mended, go on with:\n  {resume_line(args, command)}")
     return exits.FAILED
 
 

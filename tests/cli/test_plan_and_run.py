@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from cli.show import show_completed
-from contracts import ExportCompleted, ExportFailed
+from contracts import ExportCompleted, ExportFailed, Layout
 from service.storage.disk import Disk
 from tests.cli.command import EXPORT_SERVICE
-from tests.cli.conftest import Desk
+from tests.cli.conftest import AT, Desk
 from tests.engine.faulty import SharingDisk
 
 SCHEMAS = Path(__file__).parents[2] / "contracts" / "schemas"
@@ -95,6 +95,77 @@ def test_a_plan_for_people_has_the_size_of_the_zip_too(desk: Desk) -> None:
     shown = desk.plan(*known).out
     desk.run(*known)
     assert f"as a ZIP {(desk.exports / 'export_p1_20261123T184220Z.zip').stat().st_size:,} bytes" in shown
+
+
+# ---- plan and run, of what changed
+
+
+def with_one_more_still(desk: Desk) -> Path:
+    """The folder of an export that was made before the pending still was there."""
+    first = ExportCompleted.model_validate(desk.run("--export-id", "e0", "--json").json)
+    project = json.loads(desk.project.read_bytes())
+    project["sections"][1]["sentences"][-1]["image"] = {"status": "completed", "uri": "1.png"}
+    desk.project.write_text(json.dumps(project))
+    return desk.exports / first.folder.name
+
+
+LATER = ["--archive", "zip", "--export-id", "e1", "--requested-at", "2026-11-24T08:00:00Z"]
+
+
+@pytest.mark.parametrize("named", ["its id", "its folder", "its folder's name"])
+def test_a_plan_of_what_changed_says_what_a_run_then_makes(named: str, desk: Desk) -> None:
+    folder = with_one_more_still(desk)
+    since = {"its id": "e0", "its folder": f"{folder}/", "its folder's name": folder.name}[named]
+    plan = desk.plan(*LATER, "--since", since, "--to", desk.exports, "--json").json
+    shown = desk.plan(*LATER, "--since", since, "--to", desk.exports).out
+    event = ExportCompleted.model_validate(desk.run(*LATER, "--since", since, "--json").json)
+    assert event.archive
+    assert event.archive.layout is Layout.CHANGES
+    assert plan["archive_size_bytes"] == event.archive.size_bytes
+    assert plan["warnings"] == list(event.warnings)
+    assert f"as a ZIP of what changed at least {event.archive.size_bytes:,} bytes" in shown
+
+
+def test_a_plan_that_looks_an_earlier_export_up_changes_nothing(desk: Desk) -> None:
+    with_one_more_still(desk)
+    before = everything_in(desk.project.parent)
+    desk.plan(*LATER, "--since", "e0", "--to", desk.exports)
+    assert everything_in(desk.project.parent) == before
+
+
+def test_a_plan_of_what_changed_without_the_exports_root_claims_nothing_of_it(desk: Desk) -> None:
+    with_one_more_still(desk)
+    plan = desk.plan(*LATER, "--since", "e0", "--json").json
+    assert plan["archive_size_bytes"] is None
+    assert not [warning for warning in plan["warnings"] if "everything" in warning]
+    assert "what changed since e0 is known to `run` only, or with --to DIR" in desk.plan(*LATER, "--since", "e0").out
+
+
+def test_a_plan_says_that_an_earlier_export_is_unknown_to_the_exports_root(desk: Desk) -> None:
+    with_one_more_still(desk)
+    warnings = desk.plan(*LATER, "--since", "e7", "--to", desk.exports, "--json").json["warnings"]
+    [warning] = [one for one in warnings if "everything" in one]
+    assert warning.endswith("since e7: that is no export of this project")
+
+
+def test_a_plan_that_follows_nothing_does_not_ask_for_an_exports_root(desk: Desk) -> None:
+    assert desk.plan("--requested-at", AT, "--to", desk.exports) == desk.plan("--requested-at", AT)
+
+
+def test_a_plan_refuses_an_exports_root_that_is_none(desk: Desk) -> None:
+    for root in (desk.media, desk.media / "nowhere"):
+        said = desk.plan(*LATER, "--since", "e0", "--to", root)
+        assert (said.code, f"--to {root}: is no exports root" in said.sentence) == (2, True)
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"{}", b'{"export_id": "E 1"}', b'{"export_id": 5}'])
+def test_since_is_no_folder_that_names_no_export(content: bytes | None, desk: Desk) -> None:
+    folder = desk.media / "Some_folder"
+    if content is not None:
+        folder.mkdir()
+        (folder / "manifest.json").write_bytes(content)
+    said = desk.run(*LATER, "--since", folder)
+    assert (said.code, "is neither the id of an export" in said.sentence) == (2, True)
 
 
 # ---- run
