@@ -82,9 +82,9 @@ class Stage:
         await until(lambda: len(finished(attempt)) >= count)
         return inodes(attempt / "tree", finished(attempt))
 
-    async def busy(self, export_id: str, sentences: int = 4) -> tuple[Document, dict[str, int]]:
+    async def busy(self, export_id: str, sentences: int = 4, big: int = 1) -> tuple[Document, dict[str, int]]:
         """An export that has its small files and is in the middle of a long one: the message, and those files."""
-        message = await self.ask(export_id, self.project(sentences, big=1))
+        message = await self.ask(export_id, self.project(sentences, big=big))
         return message, await self.until_files(export_id, sentences * 3)
 
     def folder(self, end: Event) -> Path:

@@ -109,6 +109,7 @@ OTHERS: tuple[str, ...] = (
     "colours.jpg",
     "half_clear.webp",
     "half_clear.png",
+    "square.png",
     "moving.webp",
     *(f"photo_{orientation}.jpg" for orientation in range(1, 9)),
 )
@@ -165,6 +166,7 @@ def _pictures(home: Path) -> None:
         half_clear.putalpha(127)
         half_clear.save(home / "half_clear.webp")
         half_clear.save(home / "half_clear.png")
+        still.resize((180, 180)).save(home / "square.png")
         still.save(home / "moving.webp", save_all=True, append_images=[still.rotate(90)])
 
 

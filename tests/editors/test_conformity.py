@@ -56,8 +56,8 @@ TROUBLES: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
         ["silent_30.mp4", "silent_30.mp4"],
     ),
     "a still of another shape": (
-        "Another size than the timeline's 320x180, 1 picture (001_intro_image.png 332x186",
-        ["half_clear.png", "silent_30.mp4"],
+        "Another size than the timeline's 320x180, 1 picture (001_intro_image.png 180x180",
+        ["square.png", "silent_30.mp4"],
         ["frame.png", "silent_30.mp4"],
     ),
     "a film with a timecode": ("A start timecode of its own, 1 file", ["timecode.mov"], ["pcm.mov"]),

@@ -16,7 +16,7 @@ def after_each_change(proof: Proof, story: Story) -> Iterator[Cut]:
     decided = next(at for at, operation in enumerate(operations) if decides(operation))
     for at in (len(operations), *changes(operations)):
         yield Cut(story, at, "in order", at)
-        yield from (Cut(story, at, "reordered", seed) for seed in range(at, at + (4 if at > decided else 1)))
+        yield from (Cut(story, at, "reordered", seed) for seed in range(at, at + (8 if at > decided else 1)))
 
 
 def after_a_death_at_each_entry(proof: Proof) -> Iterator[Cut]:

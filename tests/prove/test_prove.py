@@ -109,7 +109,7 @@ def test_a_violation_is_told_with_the_command_that_makes_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     it_publishes_before_it_decides(monkeypatch)
-    case = next(case for case in map(str, range(100)) if look_again("rivals", case))
+    case = next(case for case in map(str, range(1000)) if look_again("rivals", case))
     assert main(["--again", "rivals", case]) == 1
     assert f"{COMMAND} --again rivals '{case}'" in capsys.readouterr().out
     monkeypatch.undo()
