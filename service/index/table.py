@@ -6,6 +6,7 @@ that reads CSV minds it (Python calls it `utf-8-sig`). What is not known is an e
 
 import csv
 from collections.abc import Iterator
+from fractions import Fraction
 
 from service.cut import Cut
 from service.index.listing import Asset, Places, assets, decimal
@@ -13,7 +14,7 @@ from service.index.words import OLDER
 from service.media import UNKNOWN, Picture, Sound
 from service.model import Copy, Plan
 from service.naming import one_line, plain_text
-from service.timecodes import timecode
+from service.timecodes import milliseconds, timecode
 
 COLUMNS = (
     *("seq", "section", "section_title", "sentence_id", "kind", "text", "file", "status", "reason", "detail"),
@@ -55,8 +56,13 @@ def _cells(plan: Plan, cut: Cut, places: Places, asset: Asset) -> Iterator[str]:
     yield harmless(plain_text(text).strip())
     yield from _whereabouts(asset)
     start = places.start(asset)
-    yield from ("", "") if start is None else (timecode(cut, start), decimal(cut.seconds(start)))
+    yield from ("", "") if start is None else (timecode(cut, start), _seconds(cut, start))
     yield from _facts(asset)
+
+
+def _seconds(cut: Cut, frame: int) -> str:
+    """The same millisecond as in captions and metadata."""
+    return decimal(Fraction(milliseconds(cut, frame), 1000))
 
 
 def _whereabouts(asset: Asset) -> tuple[str, str, str, str]:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -9,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 
 from contracts import Sentence
+from service.index.metadata import write_metadata
 from service.index.table import COLUMNS, harmless, write_index_table
 from service.media import Container, Media, Picture, Sound
 from service.naming import one_line, plain_text
 from tests.core.hostile_titles import HOSTILE_TITLES
 from tests.core.projects import FAILED, PENDING, completed, project, section
-from tests.editors.told import Told, speech, stories, told
+from tests.editors.told import Told, narrated, speech, stories, told
 
 INJECTIONS = (
     *("=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", " =1", "\n=1", "'=1", '"=1', "\u00a0=1", "' \"=1", "''=1"),
@@ -116,6 +119,13 @@ def test_what_is_not_known_is_empty() -> None:
     (row, *_) = rows(told(LIGHTHOUSE, {}))
     unknown = ("duration_seconds", "width", "height", "frame_rate", "sample_rate_hz", "channels")
     assert [row[name] for name in unknown] == [""] * 6
+
+
+@pytest.mark.parametrize("rate", [24_000 / 1001, 25, 30_000 / 1001, 60])
+def test_a_sentence_begins_at_the_same_millisecond_as_in_the_metadata(rate: float) -> None:
+    story = narrated(*(("One.", "1.01"),) * 20, rate=rate)
+    sentences = json.loads("".join(write_metadata(*story)))["sections"][0]["sentences"]
+    assert [Decimal(row["start_seconds"]) * 1000 for row in rows(story)] == [one["startMs"] for one in sentences]
 
 
 def test_a_narration_begins_where_it_is_heard() -> None:
