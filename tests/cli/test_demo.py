@@ -1,17 +1,22 @@
 """`demo`: what a person did in its directory stays, one runs there at a time, and the page's port is taken first."""
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.request import urlopen
 
 import pytest
 
 from tests.cli.command import EXPORT_SERVICE, call
+from tests.house.repository import ROOT
+from tests.house.shown import FENCED
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +38,30 @@ def demo(shown: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(shown, tmp_path / "demo"))
 
 
+class Served(NamedTuple):
+    """What a `demo --serve` says that it is to be reached at."""
+
+    page: str
+    broker_url: str
+
+
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
-    """The address of the page of a `demo --serve`."""
+def serving(directory: Path) -> Iterator[Served]:
     words = [EXPORT_SERVICE, "demo", "--to", str(directory), "--serve", "--port", str(free_port())]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield next(line.split()[-1] for line in process.stdout or () if line.startswith("The page: "))
-        finally:
+            yield Served(_said(process, "The page: "), _said(process, "  export EXPORT_BROKER_URL="))
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
+
+
+def _said(process: "subprocess.Popen[str]", before: str) -> str:
+    """The next word after these."""
+    assert process.stdout
+    return next(line.removeprefix(before).split()[0] for line in process.stdout if line.startswith(before))
 
 
 def free_port() -> int:
@@ -96,14 +114,14 @@ def test_what_is_gone_from_the_sample_is_made_again(demo: Path, shown: Path) -> 
 
 
 def test_a_demo_on_the_directory_of_one_that_runs_is_refused_and_hurts_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path / "demo") as page:
+    with serving(tmp_path / "demo") as served:
         before = contents(tmp_path / "demo")
         refused = call("demo", "--to", tmp_path / "demo")
         assert refused.code == 2
         assert refused.sentence.endswith("demo: another demo is running there; --to DIR takes another directory")
         assert contents(tmp_path / "demo") == before
-        assert page.endswith("/projects/lighthouse")
-        with urlopen(page) as answer:  # noqa: S310 - a loopback address
+        assert served.page.endswith("/projects/lighthouse")
+        with urlopen(served.page) as answer:  # noqa: S310 - a loopback address
             assert answer.status == 200
 
 
@@ -121,3 +139,17 @@ def test_a_directory_that_is_no_demos_is_refused(tmp_path: Path) -> None:
     refused = call("demo", "--to", tmp_path)
     assert (refused.code, contents(tmp_path)) == (2, {"film.mp4": b"mine"})
     assert refused.sentence.endswith("is not empty, and was not made by the demo")
+
+
+def test_the_readmes_program_hears_of_its_export_from_the_demos_broker(tmp_path: Path) -> None:
+    shown = [fence["text"] for fence in FENCED.finditer((ROOT / "README.md").read_text()) if "python" in fence["info"]]
+    program = tmp_path / "publish.py"
+    program.write_text("\n".join(shown))
+    with serving(tmp_path / "demo") as served:
+        environment = os.environ | {"EXPORT_BROKER_URL": served.broker_url}
+        for _ in range(2):  # the same export once more is told once more
+            ran = subprocess.run(
+                [sys.executable, program], env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert ran.returncode == 0, ran.stderr
+            assert ran.stdout.splitlines()[-1].startswith("export.completed "), ran.stdout
