@@ -18,9 +18,9 @@ from tests.engine.test_seeded_bugs import it_publishes_before_it_decides
 from tests.house.repository import ROOT, committed_files, text_of
 from tests.prove.__main__ import CANNOT, CTRL_C, exit_code, main
 from tests.prove.besieging import SIEGES
-from tests.prove.running import Found, Wrong, fast_disk, look_again, together
+from tests.prove.running import Found, Wrong, fast_disk, together
 from tests.prove.table import BEGIN, COMMAND, Row, rows_of, write_rows
-from tests.prove.techniques import TECHNIQUES, Arena, Faults, Pairs, Space, Technique
+from tests.prove.techniques import TECHNIQUES, Arena, Faults, Pairs, Space, Technique, in_a_hurry
 
 PAGE = ROOT / "docs" / "reliability.md"
 
@@ -106,10 +106,12 @@ def children_of(pid: int) -> list[str]:
 
 @pytest.mark.slow
 def test_a_violation_is_told_with_the_command_that_makes_it_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     it_publishes_before_it_decides(monkeypatch)
-    case = next(case for case in map(str, range(1000)) if look_again("rivals", case))
+    rivals = TECHNIQUES["rivals"](arena)
+    with in_a_hurry():
+        case = next(case for case in map(str, range(1000)) if rivals.look(case).wrong)
     assert main(["--again", "rivals", case]) == 1
     assert f"{COMMAND} --again rivals '{case}'" in capsys.readouterr().out
     monkeypatch.undo()
