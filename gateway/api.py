@@ -185,6 +185,9 @@ class ExportPlan(Answer):
     tree: list[PlannedFile]
     """The first files, in story order."""
     tree_total: Count
+    texts: list[str]
+    """The names of all that lies beside the media: script, timelines, captions, indexes, manifest. `files_total` and
+    `size_bytes` are of the media alone."""
     omissions: list[OmittedAsset]
     """The first ones."""
     omissions_total: Count

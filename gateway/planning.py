@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from contracts import Archive, ExportCompleted, ExportStart, Kind, Layout, Project
 from gateway.api import ExportPlan, PlannedCounts, PlannedFile
-from service.contents import MANIFEST
+from service.contents import MANIFEST, text_names
 from service.earlier import earlier_export
 from service.ledger import Ledger
 from service.model import Draft, Plan
@@ -74,6 +74,7 @@ def _shown(plan: Plan) -> ExportPlan:
         },
         tree=[_file(*file, texts) for file in files],
         tree_total=len(plan.copies),
+        texts=sorted([*text_names(plan.draft.options), MANIFEST]),
         omissions=[omission.as_message() for omission in plan.omissions[:OMISSIONS_SHOWN]],
         omissions_total=len(plan.omissions),
         warnings=list(plan.warnings),
@@ -129,6 +130,7 @@ def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, ar
             for file in files[:FILES_SHOWN]
         ],
         tree_total=len(files),
+        texts=sorted([*(text["name"] for text in manifest["texts"]), MANIFEST]),
         omissions=list(event.omissions),
         omissions_total=event.omissions_total,
         warnings=list(event.warnings),

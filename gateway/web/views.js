@@ -4,7 +4,7 @@ import { h } from "preact";
 import htm from "htm";
 import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, set, state } from "./actions.js";
 import { signIn, token } from "./api.js";
-import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, when } from "./words.js";
+import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, sums, when } from "./words.js";
 
 const html = htm.bind(h);
 
@@ -34,7 +34,8 @@ function Home() {
   return html`<h1>Take a project into your editor</h1>
     <p class="lead">Every finished file, numbered in story order, with the script beside it.</p>
     <form class="card" onSubmit=${field("project", (id) => go(address(id)))}><label for="project">Project</label>
-      <div class="row"><input id="project" name="project" required autocomplete="off" spellcheck="false" /><button class="main">Open</button></div>
+      <div class="row"><input id="project" name="project" aria-describedby="hint" required autocomplete="off" spellcheck="false" /><button class="main">Open</button></div>
+      <p id="hint" class="quiet">Its id, as in the studio’s addresses. The demo’s is lighthouse.</p>
       ${recent().length > 0 && html`<p class="quiet">Opened before: ${recent().map((id) => html`<${Link} href=${address(id)}>${id}<//> `)}</p>`}
     </form>`;
 }
@@ -46,7 +47,7 @@ function Trouble() {
       <label for="token">Access token</label>
       <div class="row"><input id="token" name="token" type="password" required autocomplete="off" /><button class="main">Go on</button></div></form>`;
   return html`<section class="card bad" role="alert"><h1>${status === 404 ? "Nothing here" : "That did not work"}</h1>
-    <p>${message}</p><div class="actions"><button onClick=${enter}>Try again</button></div></section>`;
+    <p>${message}</p><div class="actions"><button onClick=${enter}>Try again</button><${Link} href="/">Open another project<//></div></section>`;
 }
 
 // ---- before
@@ -54,9 +55,11 @@ function Trouble() {
 function Plan() {
   const { plan, kinds, bundle, busy, project } = state;
   if (!plan) return html`<p class="lead" role="status">Looking at the files…</p>`;
+  const { texts = [] } = plan;
   const lost = missing(plan.omissions);
   return html`<h1>${plan.project.name || project}</h1>
-    <p class="lead">${sum(plan.files_total, plan.size_bytes)}</p>
+    <p class="lead">${counted(plan.files_total + texts.length, "file")}: ${plan.files_total} of media (${bytes(plan.size_bytes)}), ${texts.length} beside them</p>
+    <p class="quiet">The script, timelines for editing programs and captions are part of it.</p>
     <fieldset class="kinds"><legend>What to export</legend>${Object.keys(KINDS).map((kind) => {
       const { exported, omitted, size_bytes } = plan.counts[kind];
       const chosen = kinds.includes(kind);
@@ -64,8 +67,9 @@ function Plan() {
         <strong>${KINDS[kind]}</strong><span>${chosen ? sum(exported, size_bytes) : "left out"}</span>
         ${chosen && omitted > 0 && html`<span class="lacking">${omitted} not in it</span>`}</label>`;
     })}</fieldset>
-    <label class="choice"><input type="checkbox" checked=${bundle} onChange=${() => set({ bundle: !bundle })} /> Download one file for DaVinci Resolve (.otioz) instead of a ZIP</label>
-    <div class="actions"><button class="main big" disabled=${busy} onClick=${begin}>${lost ? "Export anyway" : "Export"}</button>
+    <label class="choice"><input type="checkbox" checked=${bundle} onChange=${() => set({ bundle: !bundle })} /> A timeline bundle for DaVinci Resolve (.otioz) instead of a ZIP</label>
+    <div class="actions"><button class="main big" disabled=${busy || !kinds.length} onClick=${begin}>${lost ? "Export anyway" : "Export"}</button>
+      ${!kinds.length && html`<p>Choose something to export.</p>`}
       ${lost && html`<p class="lacking">${plan.omissions_total > plan.omissions.length && "More than "}${lost} missing.</p>`}</div>
     <${Holdings} ...${plan} total=${plan.omissions_total} /><${Past} />`;
 }
@@ -93,7 +97,7 @@ function Running({ state: stage, percent, files, bytes: moved, by_kind, rate_byt
   return html`<section class="card"><h1>${STATES[stage]}</h1>
     <progress aria-label="The whole export" max="100" value=${percent}></progress>
     <p class="figures"><strong>${percent} %</strong>
-      ${files?.total > 0 && html`<span>${files.done} of ${counted(files.total, "file")}</span><span>${bytes(moved.done)} of ${bytes(moved.total)}</span>`}
+      ${files?.total > 0 && html`<span>${files.done} of ${counted(files.total, "media file")}</span><span>${bytes(moved.done)} of ${bytes(moved.total)}</span>`}
       ${rate > 0 && html`<span>${bytes(rate)}/s</span>`}${eta && html`<span>${eta}</span>`}</p>
     <div class="bars">${Object.entries(by_kind ?? {}).map(([kind, { done, total }]) => total > 0 && html`<label>${KINDS[kind]} <span class="quiet">${done} of ${total}</span><progress max=${total} value=${done}></progress></label>`)}</div>
     <p class="quiet mono line">${current ?? "\u00a0"}</p>
@@ -111,7 +115,7 @@ function Ended({ state: end, result, links, ...shown }) {
     ${error && html`<p><strong>${error.title}.</strong> ${error.detail}</p>
       ${end === "failed" && html`<p>${error.retryable ? "Trying again may help." : "Trying again will not help before that is changed."}</p>`}`}
     ${folder && html`<p>${sum(folder.files, folder.size_bytes)}${omissions_total > 0 && `; ${counted(omissions_total, "asset")} not in it`}${expires_at && `; kept until ${when(expires_at)}`}</p>`}
-    <div class="actions">${links.download && html`<a class="button main big" href=${links.download} download>${ARCHIVES[result.archive?.layout] ?? "Download ZIP"}</a>
+    <div class="actions">${links.download && html`<a class="button main big" href=${links.download} download>Download ${ARCHIVES[result.archive?.layout] ?? "ZIP"}</a>
       <button onClick=${copy}>${state.copied ? "Link copied" : "Copy link"}</button>`}
       <button disabled=${state.busy} onClick=${begin}>Export again</button></div>
     ${links.download && sum32 && html`<p class="quiet">${bytes(size)}, CRC-32 <span class="mono">${sum32}</span></p>`}
@@ -123,12 +127,14 @@ function Ended({ state: end, result, links, ...shown }) {
 let drawn = [];
 
 // Drawn anew only when it is another one: thousands of rows need not be compared four times a second.
-function Holdings({ folder, tree, tree_total, counts, omissions, total, warnings }) {
+function Holdings({ folder, tree, tree_total, texts = [], counts, omissions, total, warnings }) {
+  const chosen = omissions.filter((one) => one.reason === "excluded");
   const thumbnails = state.shown?.links.thumbnails;
   if (drawn[0] !== tree || drawn[1] !== omissions || drawn[2] !== thumbnails)
     drawn = [tree, omissions, thumbnails, html`${warnings.length > 0 && html`<section class="card notice"><h2>Worth a look</h2><ul>${warnings.map((one) => html`<li>${one}</li>`)}</ul></section>`}
     ${total > 0 && html`<details class="card" open=${total < 20}><summary><h2>Not in the export <span class="quiet">${total}</span></h2></summary>
-      <ul class="rows">${omissions.map((one) => html`<li><span class="seq">${one.seq}</span><span>${SINGLE[one.kind]} of sentence ${one.seq}: ${reason(one.reason)}${one.detail && ` (${one.detail})`}</span></li>`)}</ul>
+      <ul class="rows">${chosen.length > 0 && html`<li>${sums(chosen)}: ${reason("excluded")}</li>`}
+        ${omissions.map((one) => one.reason !== "excluded" && html`<li><span class="seq">${one.seq}</span><span>${SINGLE[one.kind]} of sentence ${one.seq}: ${reason(one.reason)}${one.detail && ` (${one.detail})`}</span></li>`)}</ul>
       ${total > omissions.length && html`<p class="quiet">and ${total - omissions.length} more; all are in manifest.json</p>`}</details>`}
     <section class="card"><h2 class="mono">${folder}/</h2>
       ${["audio", "image", "video"].map((kind) => html`<details class="folder" open=${kind === "image" && counts[kind].exported < 30}>
@@ -137,7 +143,7 @@ function Holdings({ folder, tree, tree_total, counts, omissions, total, warnings
           ${kind === "image" && thumbnails && html`<${Thumbnail} href=${`${thumbnails}/${file.seq}`} />`}
           <span class="name"><span class="mono">${file.name.split("/")[1]}</span><span class="quiet line">${file.section}${file.text && ` · ${file.text}`}</span></span>
           <span class="quiet size">${bytes(file.size_bytes)}</span></li>`)}</ul></details>`)}
-      <p class="quiet"><span class="mono">script.txt, manifest.json</span>${tree_total > tree.length && ` · ${tree.length} of ${tree_total} files are shown`}</p></section>`];
+      <p class="quiet"><span class="mono">${texts.join(", ")}</span>${tree_total > tree.length && ` · ${tree.length} of ${tree_total} media files are shown`}</p></section>`];
   return drawn[3];
 }
 
@@ -156,8 +162,8 @@ function Past() {
   const { past, project, id } = state;
   const others = past?.exports.filter((one) => one.export_id !== id) ?? [];
   return others.length > 0 && html`<section class="card"><h2>Earlier exports</h2><ul class="rows">${others.map((one) => html`<li>
-    <span class="name"><${Link} href=${address(project, one.export_id)}>${when(one.requested_at)}<//>
-      <span class="quiet line">${headline(one)}${one.result?.folder && ` · ${sum(one.result.folder.files, one.result.folder.size_bytes)}`}</span></span>
-    ${one.links.download && html`<a class="button small" href=${one.links.download} download aria-label=${`Download the export of ${when(one.requested_at)}`}>Download</a>`}</li>`)}</ul>
+    <span class="name"><${Link} href=${address(project, one.export_id)}>${when(one.requested_at, "medium")}<//>
+      <span class="quiet line">${headline(one)}${one.result?.archive && ` · ${ARCHIVES[one.result.archive.layout] ?? "ZIP"}`}${one.result?.folder && ` · ${sum(one.result.folder.files, one.result.folder.size_bytes)}`}</span></span>
+    ${one.links.download && html`<a class="button small" href=${one.links.download} download aria-label=${`Download the export of ${when(one.requested_at, "medium")}`}>Download</a>`}</li>`)}</ul>
     ${past.next && html`<button class="small" onClick=${() => history_(past.next)}>Show older ones</button>`}</section>`;
 }

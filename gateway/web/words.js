@@ -26,8 +26,8 @@ export function ago(seconds) {
   return seconds < 3600 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
 
-export const when = (time) =>
-  new Date(time).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+export const when = (time, timeStyle = "short") =>
+  new Date(time).toLocaleString("en", { dateStyle: "medium", timeStyle });
 
 export const KINDS = { audio: "Narration", image: "Images", video: "Videos" };
 
@@ -64,9 +64,10 @@ export const reason = (word) => REASONS[word] ?? word;
 
 const CHOSEN = new Set(["excluded", "stale", "in_section_audio"]);
 
-export function missing(omissions) {
-  const lost = omissions.filter((one) => !CHOSEN.has(one.reason));
-  const kinds = Object.keys(SINGLE).map((kind) => [lost.filter((one) => one.kind === kind).length, kind]);
+export const missing = (omissions) => sums(omissions.filter((one) => !CHOSEN.has(one.reason)));
+
+export function sums(omissions) {
+  const kinds = Object.keys(SINGLE).map((kind) => [omissions.filter((one) => one.kind === kind).length, kind]);
   return kinds.filter(([count]) => count).map(([count, kind]) => counted(count, NOUNS[kind])).join(", ");
 }
 
@@ -78,4 +79,4 @@ export function headline(shown) {
 }
 
 // What the download is called where it is not the whole folder.
-export const ARCHIVES = { otioz: "Download timeline bundle", changes: "Download what changed" };
+export const ARCHIVES = { otioz: "timeline bundle", changes: "what changed" };

@@ -69,6 +69,7 @@ async def test_a_zip_that_was_never_written_is_the_one_that_would_have_been(
         plan = (await replica.http.get(f"/api/v1/exports/{shown['export_id']}/plan")).json()
         assert plan["archive_size_bytes"] == len(virtual.content)
         assert plan["archive_crc32"] == f"{zlib.crc32(virtual.content):08x}"
+        assert plan["texts"] == sorted(path.name for path in folder(home, shown).iterdir() if path.is_file())
 
 
 async def test_every_range_of_it_is_the_same_from_every_replica(home: House, pair: tuple[Replica, Replica]) -> None:

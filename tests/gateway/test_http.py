@@ -167,6 +167,7 @@ async def test_a_plan_says_what_an_export_would_hold_and_changes_nothing(home: H
     assert [omitted["reason"] for omitted in plan["omissions"]] == ["missing"]
     assert plan["tree_total"] == 5
     assert plan["archive_size_bytes"] > 5 * 20_000
+    assert {"script.txt", "timeline.otio", "captions.srt", "index.html", "manifest.json"} < set(plan["texts"])
     assert [entry.name for entry in home.exports.iterdir()] == [".exports"]
     nothing = {**project, "sections": []}
     assert (await replica.http.post("/api/v1/projects/story/export/plan", json={"project": nothing})).status_code < 500

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -113,8 +114,11 @@ async def _from_the_button_to_the_verified_zip(tmp_path: Path, url: str | None) 
         await on.home.worker(media_root=settings["media_root"])
         async with on.screen("/projects/lighthouse") as screen:
             await screen.sees("1 image, 2 videos missing.")
+            await screen.sees("36 files: 24 of media (2.8 MB), 12 beside them")
+            await screen.sees("script.txt, timeline.fcpxml")
             await screen.page.get_by_role("button", name="Export anyway").click()
             await screen.sees("Ready, but not everything is in it")
+            await screen.sees("36 files, ")
             async with screen.page.expect_download() as begun:
                 await screen.page.get_by_role("link", name="Download ZIP").click()
             archive = tmp_path / (await begun.value).suggested_filename
@@ -185,6 +189,47 @@ async def test_a_keyboard_is_enough(tmp_path: Path) -> None:
                 break
         await screen.page.keyboard.press("Enter")
         await screen.sees("Waiting for its turn")
+
+
+@in_a_browser
+async def test_what_a_creator_leaves_out_is_told_in_one_line(tmp_path: Path) -> None:
+    async with studio(tmp_path, **a_sample(tmp_path)) as on, on.screen("/projects/lighthouse") as screen:
+        await screen.page.get_by_role("checkbox", name="Narration").uncheck()
+        await screen.page.get_by_role("checkbox", name="Videos").uncheck()
+        await screen.sees("10 narrations, 8 videos: left out as you chose")
+        assert await screen.page.get_by_text("left out as you chose").count() == 1
+        await screen.page.get_by_role("checkbox", name="Images").uncheck()
+        await screen.sees("Choose something to export.")
+        assert await screen.page.get_by_role("button", name="Export").is_disabled()
+
+
+@in_a_browser
+async def test_whoever_is_lost_finds_the_way_to_a_project(tmp_path: Path) -> None:
+    async with studio(tmp_path, **a_sample(tmp_path)) as on:
+        page = await on.browser.new_page()
+        await page.goto(f"{on.replica.url}/projects/nobodys")
+        await page.get_by_role("link", name="Open another project").click()
+        await page.get_by_label("Project").fill("lighthouse")
+        await page.get_by_role("button", name="Open").click()
+        await page.get_by_text("How a lighthouse works").first.wait_for()
+        await page.close()
+
+
+@in_a_browser
+async def test_earlier_exports_of_one_minute_can_be_told_apart(tmp_path: Path) -> None:
+    settings = a_sample(tmp_path)
+    async with studio(tmp_path, **settings) as on:
+        await on.home.worker(media_root=settings["media_root"])
+        for archive in ("otioz", "none"):
+            ask = {"options": {"archive": archive, "include": {"kinds": ["image"]}}}
+            answer = await on.replica.http.post("/api/v1/projects/lighthouse/export", json=ask)
+            await ended(on.replica, answer.json()["export_id"])
+        async with on.screen("/projects/lighthouse", locale="en") as screen:
+            await screen.sees("Earlier exports")
+            rows = await screen.page.locator("section", has_text="Earlier exports").locator("li").all_text_contents()
+    assert ["timeline bundle" in row for row in rows] == [False, True]
+    times = [re.search(r"\d+:\d\d:\d\d", row) for row in rows]
+    assert all(times)
 
 
 @in_a_browser
