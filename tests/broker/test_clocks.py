@@ -35,6 +35,16 @@ def exports(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+@pytest.fixture(autouse=True)
+def no_memory_stays(stage: Stage) -> Iterator[None]:
+    """What libfaketime shares between processes; it has no time to remove it when they are killed."""
+    yield
+    stage.workers.end_all()
+    for worker in stage.workers.started:
+        for name in (f"faketime_shm_{worker.pid}", f"sem.faketime_sem_{worker.pid}"):
+            Path("/dev/shm", name).unlink(missing_ok=True)  # noqa: S108 - where glibc has it
+
+
 class Clock:
     """The wall clock of the workers that are started with it."""
 
