@@ -88,7 +88,7 @@ class Auth:
     async def refreshing(self) -> AsyncIterator[None]:
         """Keeps the keys of tokens fresh while the block runs."""
         if self._settings.gateway_auth == "none":
-            log.warning("EXPORT_GATEWAY_AUTH=none: everybody who reaches this machine may do everything")
+            log.info("EXPORT_GATEWAY_AUTH=none: no token is asked for, and only this machine is listened to")
         if self._keys is None:
             yield
             return

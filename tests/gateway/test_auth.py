@@ -42,6 +42,17 @@ async def principal(auth: Auth, text: str) -> Principal:
     return await auth.principal([(b"authorization", f"Bearer {text}".encode())])
 
 
+async def test_without_tokens_a_gateway_listens_to_this_machine_only_and_does_not_alarm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ValidationError, match="for loopback addresses only"):
+        settings(tmp_path, gateway_auth="none", gateway_host="0.0.0.0")  # noqa: S104, which is refused
+    caplog.set_level("INFO", "gateway.auth")
+    async with Auth(settings(tmp_path, gateway_auth="none")).refreshing():
+        (told,) = caplog.records
+    assert (told.levelname, "only this machine" in told.message) == ("INFO", True)
+
+
 # ---- tokens
 
 
