@@ -165,15 +165,21 @@ def _shortened(lines: list[str]) -> list[str]:
 def show_omissions(console: Console, omissions: Sequence[OmittedAsset], total: int) -> None:
     """Every asset that has no file, with its reason; of a long list the beginning and the sums.
 
-    `omissions` may be the first ones only of `total`. Then nobody knows how many of the rest can be heard all the same.
+    What was left out by choice is counted only: whoever reads this chose it. `omissions` may be the first ones only of
+    `total`. Then nobody knows how many of the rest were chosen, or can be heard all the same.
     """
+    chosen = Counter(omitted.kind.value for omitted in omissions if omitted.reason is Reason.EXCLUDED)
+    others = [omitted for omitted in omissions if omitted.reason is not Reason.EXCLUDED]
     if total > len(omissions):
-        _show_omitted(console, "Not in the export as files of their own", omissions, total)
-        return
-    inside = [omitted for omitted in omissions if omitted.reason is Reason.IN_SECTION_AUDIO]
-    absent = [omitted for omitted in omissions if omitted.reason is not Reason.IN_SECTION_AUDIO]
-    _show_omitted(console, "Not in the export", absent, len(absent))
-    _show_omitted(console, "Inside the section's narration", inside, len(inside))
+        _show_omitted(console, "Not in the export as files of their own", others, total - chosen.total())
+    else:
+        inside = [omitted for omitted in others if omitted.reason is Reason.IN_SECTION_AUDIO]
+        absent = [omitted for omitted in others if omitted.reason is not Reason.IN_SECTION_AUDIO]
+        _show_omitted(console, "Not in the export", absent, len(absent))
+        _show_omitted(console, "Inside the section's narration", inside, len(inside))
+    if chosen:
+        at_least = "at least " if total > len(omissions) else ""
+        console.print(f"Left out as you chose: {at_least}{_sums(chosen.items())}\n")
 
 
 def _show_omitted(console: Console, heading: str, omissions: Sequence[OmittedAsset], total: int) -> None:
@@ -183,19 +189,14 @@ def _show_omitted(console: Console, heading: str, omissions: Sequence[OmittedAss
     for column in ("sentence", "kind", "reason", ""):
         table.add_column(column, style="dim" if not column else None, header_style="dim")
     for omitted in omissions[:_OMISSIONS_SHOWN]:
-        table.add_row(str(omitted.seq), omitted.kind, omitted.reason, _detail(omitted))
+        table.add_row(str(omitted.seq), omitted.kind, omitted.reason, escape(one_line(omitted.detail or "")))
     console.print(table)
-    if total > _OMISSIONS_SHOWN:
+    more = total - min(len(omissions), _OMISSIONS_SHOWN)
+    if more:
         sums = Counter(omitted.reason for omitted in omissions)
         by_reason = f" ({_sums(sums.items())})" if total == len(omissions) else ""
-        more = total - min(len(omissions), _OMISSIONS_SHOWN)
         console.print(f"[dim]  … and {more:,} more{by_reason}. All are in manifest.json.[/]")
     console.print()
-
-
-def _detail(omitted: OmittedAsset) -> str:
-    # What was left out by choice was chosen by whoever reads this.
-    return "" if omitted.reason is Reason.EXCLUDED else escape(one_line(omitted.detail or ""))
 
 
 def _sums(sums: Iterable[tuple[str, int]]) -> str:

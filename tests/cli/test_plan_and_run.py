@@ -217,6 +217,19 @@ def test_only_the_chosen_kinds_and_sections_are_exported(desk: Desk) -> None:
     assert [one["name"] for one in files] == [f"images/00{n}_intro_image.png" for n in (1, 2, 3)]
 
 
+def test_what_is_left_out_by_choice_is_counted_and_not_listed(desk: Desk) -> None:
+    for said in (desk.plan("--kinds", "image"), desk.run("--kinds", "image")):
+        assert "Not in the export: 1 " in said.out
+        assert "4         image  pending" in said.out
+        assert "Left out as you chose: 4 audio, 1 video\n" in said.out
+        assert "excluded" not in said.out
+
+
+def test_a_file_that_is_missing_is_told_with_its_path(desk: Desk) -> None:
+    (desk.media / "2.png").unlink()
+    assert "2         image  missing  2.png" in desk.plan().out
+
+
 def test_no_title_or_reason_reaches_the_terminal_as_a_command(desk: Desk) -> None:
     project = json.loads(desk.project.read_bytes())
     sentence = project["sections"][0]["sentences"][0]
