@@ -34,7 +34,7 @@ from service.settle import settle, with_checksum_warnings
 from service.storage.port import SourceFault, Storage
 from service.streaming_zip import ZipPlan
 from service.survey import insist_on_one, look_again, survey
-from service.texts import content_of_otioz, texts_of
+from service.texts import content_of_otioz, texts_bytes_about, texts_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -278,7 +278,8 @@ class _Work:
         """Totals for the progress, and whether there is room, before a byte is copied."""
         archive_bytes = archive_bytes_about(plan)
         self.meter.expect(plan, archive_bytes, media)
-        insist_on_room(self.attempt, plan.without(media), packed_copies(plan), archive_bytes)
+        texts_bytes = texts_bytes_about(plan)
+        insist_on_room(self.attempt, plan.without(media), texts_bytes, packed_copies(plan), archive_bytes)
 
     # ---- texts and archive
 

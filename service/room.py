@@ -11,7 +11,7 @@ from service.segments import BLOCK_BYTES, Extent, whole_file
 from service.streaming_zip import ALIGNED_FROM_BYTES
 
 SPARE_BYTES = 16 * 1024 * 1024
-"""Left free for texts, journal and whatever else lives on the disk."""
+"""Left free for the journal and whatever else lives on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,14 @@ def _exceeded(detail: str) -> Verdict:
     return Verdict(ErrorCode.LIMIT_EXCEEDED, detail)
 
 
-def insist_on_room(attempt: Attempt, copies: Sequence[Copy], packed: Sequence[Copy], archive_bytes: int) -> None:
-    """Raises Trouble(no_space) when the exports root has no room for these copies, and for an archive of `packed`.
+def insist_on_room(
+    attempt: Attempt, copies: Sequence[Copy], texts_bytes: int, packed: Sequence[Copy], archive_bytes: int
+) -> None:
+    """Raises Trouble(no_space) when there is no room for these copies, the texts, and an archive of `packed`.
 
     Blocks that are shared with other files take no room. Whether they can be is tried only where room is short.
     """
-    needed = sum(copy.size_bytes for copy in copies) + archive_bytes + SPARE_BYTES
+    needed = sum(copy.size_bytes for copy in copies) + texts_bytes + archive_bytes + SPARE_BYTES
     free = attempt.storage.free_bytes()
     if needed > free:
         needed -= sum(_shared_with_sources(attempt, copies))
