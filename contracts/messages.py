@@ -104,8 +104,9 @@ class ExportOptions(Contract):
     """In timelines: the directory under which an editing team mounts the exports root, as `/Volumes/NAS/exports`,
     `D:/exports` or `\\\\server\\share`. Without it references are relative, and the folder may be moved about."""
     since: ExportId | None = None
-    """An earlier export of the same project: a ZIP then holds only what is new or changed since, and is to be unpacked
-    over that one's folder. Where that cannot be (a file has another name now), it holds everything, with a warning."""
+    """An earlier export of the same project: a ZIP then holds all texts, and of the media only what is new or changed
+    since; it is to be unpacked over that one's folder. Where that cannot be (a file has another name now), it holds
+    everything, with a warning."""
 
     @model_validator(mode="after")
     def _changes_are_a_zip(self) -> Self:
@@ -247,7 +248,7 @@ class Layout(StrEnum):
     FOLDER = "folder"
     """The whole folder, as the single thing at its top."""
     CHANGES = "changes"
-    """What is new or changed since an earlier export, and all texts; to be unpacked over that export's folder."""
+    """All texts, and of the media what is new or changed since an earlier export; to be unpacked over its folder."""
     OTIOZ = "otioz"
     """A timeline with its media, as OpenTimelineIO bundles them."""
 

@@ -164,6 +164,9 @@ class PlannedFile(Answer):
     section: str
     text: str
     """Of the sentence, its beginning."""
+    packed: bool | None
+    """Whether it is in the archive; in one of changes are only those that are new or changed. Nothing where that cannot
+    be told any more, since the earlier export is gone."""
 
 
 class ExportPlan(Answer):
@@ -177,8 +180,9 @@ class ExportPlan(Answer):
     files_total: Count
     size_bytes: Bytes
     archive_size_bytes: Bytes | None
-    """As it is downloaded, whether it was written or not; nothing where files were changed since. Exactly, but for an
-    export of more than 1,000 sentences that is not finished yet."""
+    """As it is downloaded, whether it was written or not; nothing where files were changed since. Exactly, once the
+    export is finished. Before, of more than 1,000 sentences about so much; and of changes at least so much, since a
+    file that is as long as it was counts as the same until it is read."""
     archive_crc32: str | None
     """Of that ZIP, in eight hexadecimal digits; nothing before the export is finished."""
     counts: dict[Kind, PlannedCounts]

@@ -13,10 +13,11 @@ from gateway.api import ExportPlan, PlannedCounts, PlannedFile
 from service.contents import MANIFEST, text_names
 from service.earlier import earlier_export
 from service.ledger import Ledger
-from service.model import Draft, Plan
+from service.model import Draft, Earlier, Plan
 from service.naming import folder_name
-from service.packing import archive_bytes_about, archive_size_bytes
+from service.packing import archive_bytes_about, archive_size_bytes, packed_copies
 from service.plan import plan_export
+from service.segments import Written
 from service.settle import settle
 from service.storage.port import Storage
 from service.streaming_zip import ZipPlan
@@ -59,7 +60,11 @@ def _shown(plan: Plan) -> ExportPlan:
     for copy in plan.copies:
         sizes[copy.spot.kind] += copy.size_bytes
     texts = _texts(project)
-    files = ((copy.name, copy.size_bytes, copy.spot.seq, copy.spot.kind) for copy in plan.copies[:FILES_SHOWN])
+    packed = {copy.name for copy in packed_copies(_as_downloaded(plan))}
+    files = (
+        (copy.name, copy.size_bytes, copy.spot.seq, copy.spot.kind, copy.name in packed)
+        for copy in plan.copies[:FILES_SHOWN]
+    )
     return ExportPlan(
         project={"id": project.id, "name": project.name},
         folder=plan.draft.folder,
@@ -85,7 +90,12 @@ def _archive_bytes(plan: Plan) -> int:
     """Every text is made to know it exactly: for long stories that is more than a look at a plan is worth."""
     if plan.draft.first_numbers[-1] <= EXACT_SENTENCES:
         return archive_size_bytes(plan)
-    return archive_bytes_about(replace(plan, layout=plan.layout or Layout.FOLDER))
+    return archive_bytes_about(_as_downloaded(plan))
+
+
+def _as_downloaded(plan: Plan) -> Plan:
+    """Of a folder without an archive, a ZIP of it is downloaded."""
+    return replace(plan, layout=plan.layout or Layout.FOLDER)
 
 
 def _texts(project: Project) -> list[tuple[str, str]]:
@@ -93,10 +103,18 @@ def _texts(project: Project) -> list[tuple[str, str]]:
     return [(section.title, sentence.text) for section in project.sections for sentence in section.sentences]
 
 
-def _file(name: str, size_bytes: int, seq: int, kind: Kind, texts: list[tuple[str, str]]) -> PlannedFile:
+def _file(
+    name: str, size_bytes: int, seq: int, kind: Kind, packed: bool | None, texts: list[tuple[str, str]]
+) -> PlannedFile:
     section, text = texts[seq - 1] if 0 < seq <= len(texts) else ("", "")
     return PlannedFile(
-        name=name, size_bytes=size_bytes, seq=seq, kind=kind, section=section, text=text[:_TEXT_CHARACTERS]
+        name=name,
+        size_bytes=size_bytes,
+        seq=seq,
+        kind=kind,
+        section=section,
+        text=text[:_TEXT_CHARACTERS],
+        packed=packed,
     )
 
 
@@ -109,10 +127,17 @@ def held(ledger: Ledger, event: ExportCompleted, archive: ZipPlan | None) -> Exp
     command = ledger.command(event.export_id)
     if content is None or command is None or command.project is None:
         return None
-    return _held(from_json(content), command.project, event, archive)
+    earlier = _followed(ledger, command, command.project, event, archive)
+    return _held(from_json(content), command.project, event, archive, earlier)
 
 
-def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, archive: ZipPlan | None) -> ExportPlan:
+def _held(
+    manifest: dict[str, Any],
+    project: Project,
+    event: ExportCompleted,
+    archive: ZipPlan | None,
+    earlier: Earlier | None,
+) -> ExportPlan:
     files = manifest["files"]
     texts = _texts(project)
     return ExportPlan(
@@ -126,7 +151,7 @@ def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, ar
         archive_crc32=None if archive is None else f"{archive.crc32:08x}",
         counts={kind: _counted(kind, files, event) for kind in Kind},
         tree=[
-            _file(file["name"], file["size_bytes"], file["seq"], Kind(file["kind"]), texts)
+            _file(file["name"], file["size_bytes"], file["seq"], Kind(file["kind"]), _is_packed(file, earlier), texts)
             for file in files[:FILES_SHOWN]
         ],
         tree_total=len(files),
@@ -135,6 +160,23 @@ def _held(manifest: dict[str, Any], project: Project, event: ExportCompleted, ar
         omissions_total=event.omissions_total,
         warnings=list(event.warnings),
     )
+
+
+def _followed(
+    ledger: Ledger, command: ExportStart, project: Project, event: ExportCompleted, archive: ZipPlan | None
+) -> Earlier | None:
+    """The export whose files are not in the archive again; None where it cannot be looked up any more."""
+    made = event.archive
+    if made is None or made.layout is not Layout.CHANGES or archive is None or archive.etag != made.etag:
+        return Earlier("", {})
+    earlier = earlier_export(ledger, command, project)
+    return earlier if isinstance(earlier, Earlier) else None
+
+
+def _is_packed(file: dict[str, Any], earlier: Earlier | None) -> bool | None:
+    if earlier is None:
+        return None
+    return earlier.files.get(file["name"]) != Written(file["size_bytes"], int(file["crc32"], 16))
 
 
 def _archive(event: ExportCompleted) -> Archive:

@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,49 @@ async def test_a_plan_says_how_large_the_archive_that_is_asked_for_would_be(home
     shown = await made(home, replica, project, archive="otioz")
     assert planned["archive"] == "otioz"
     assert planned["archive_size_bytes"] == shown["result"]["archive"]["size_bytes"]
+
+
+async def planned(replica: Replica, project: Document, **options: Any) -> Document:
+    body = {"project": project, "options": options}
+    answer = await replica.http.post(f"/api/v1/projects/{project['id']}/export/plan", json=body)
+    plan: Document = answer.json()
+    return plan
+
+
+def packed(plan: Document) -> list[str]:
+    return [file["name"] for file in plan["tree"] if file["packed"]]
+
+
+async def test_a_plan_of_what_changed_says_which_media_are_in_the_archive_and_how_large_it_is(
+    home: House, replica: Replica
+) -> None:
+    project = home.project()
+    first = await made(home, replica, project)
+    project["sections"][0]["sentences"].append(dict(project["sections"][0]["sentences"][0]))
+    options = {"archive": "zip", "since": first["export_id"]}
+    plan = await planned(replica, project, **options)
+    later = await made(home, replica, project, **options)
+    assert plan["archive_size_bytes"] == later["result"]["archive"]["size_bytes"]
+    content = (await replica.http.get(download(later))).content
+    media = [name for name in names_in(content) if "/" in name and not name.endswith("/")]
+    assert 0 < len(media) < plan["tree_total"]
+    assert sorted(packed(plan)) == sorted(media)
+    path = f"/api/v1/exports/{later['export_id']}/plan"
+    assert sorted(packed((await replica.http.get(path)).json())) == sorted(media)
+    await replica.http.delete(f"/api/v1/exports/{first['export_id']}")
+    assert {file["packed"] for file in (await replica.http.get(path)).json()["tree"]} == {None}
+
+
+@pytest.mark.parametrize("archive", ["none", "zip", "otioz"])
+async def test_a_plan_says_of_every_file_that_it_is_in_any_other_archive(
+    archive: str, home: House, replica: Replica
+) -> None:
+    project = home.project()
+    plan = await planned(replica, project, archive=archive)
+    shown = await made(home, replica, project, archive=archive)
+    held = (await replica.http.get(f"/api/v1/exports/{shown['export_id']}/plan")).json()
+    assert len(packed(plan)) == len(packed(held)) == plan["tree_total"] > 0
+    assert plan["archive_size_bytes"] == held["archive_size_bytes"]
 
 
 async def test_a_plan_of_a_long_story_says_about_how_large_its_archive_would_be(home: House, replica: Replica) -> None:
