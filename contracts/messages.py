@@ -230,6 +230,7 @@ class OmittedAsset(Contract):
     section_id: str | None = None
     sentence_id: str | None = None
     detail: str | None = None
+    """Of what failed or cannot be read, why; of what is missing, its `uri`; of what is in a narration, which one."""
 
 
 class FolderSummary(Contract):
