@@ -104,12 +104,18 @@ def test_the_worker_threads_of_a_loop_that_ended_are_none(system_temp: Path) -> 
 
 @on_linux
 def test_a_worker_thread_that_is_still_at_work_after_its_loop_is_a_leak(system_temp: Path) -> None:
-    before, done = held(system_temp), threading.Event()
-    abandoned = partial(anyio.to_thread.run_sync, done.wait, abandon_on_cancel=True)
+    before, begun, done = held(system_temp), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        done.wait()
 
     async def give_up() -> None:
-        with anyio.move_on_after(0.01):
-            await abandoned()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(anyio.to_thread.run_sync, work, abandon_on_cancel=True))
+            while not begun.is_set():
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
 
     anyio.run(give_up)
     [found] = leaked(before, system_temp, patience_seconds=0)
