@@ -113,8 +113,7 @@ def test_a_worker_thread_that_is_still_at_work_after_its_loop_is_a_leak(system_t
     async def give_up() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(anyio.to_thread.run_sync, work, abandon_on_cancel=True))
-            while not begun.is_set():
-                await anyio.sleep(0.001)
+            await anyio.to_thread.run_sync(begun.wait)
             tasks.cancel_scope.cancel()
 
     anyio.run(give_up)
