@@ -66,7 +66,7 @@ _CHECKS: tuple[_Check, ...] = (
     _Check(
         "Made from an older text",
         "file",
-        "look whether it still fits and make it anew if not; an export with `stale: skip` leaves it out",
+        "look whether it still fits and make it anew if not; an export with the option stale = skip leaves it out",
         troubles.stale,
     ),
     _Check(

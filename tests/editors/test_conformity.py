@@ -133,7 +133,7 @@ def test_files_of_an_older_text_are_one_line_for_all() -> None:
     films = [replace(copy(seq, Kind.VIDEO, FILM), is_stale=seq < 3) for seq in range(1, 9)]
     (line,) = lines(films)
     assert line.startswith("Made from an older text, 2 files (001_intro_video.mp4, 002_intro_video.mp4): look whether")
-    assert "`stale: skip` leaves" in line
+    assert "stale = skip leaves" in line
 
 
 def test_each_file_is_named_with_what_is_the_matter_with_it() -> None:
