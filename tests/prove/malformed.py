@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import json
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -260,4 +261,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this ends its worker and its node, too
     sys.exit(main())
