@@ -171,7 +171,10 @@ def _begin(command: ExportStart, shop: Workshop) -> tuple[Attempt, int]:
     attempt = begin(shop.ledger, command.export_id, moment_ns, shop.worker)
     try:
         # Only now: whoever is overtaken by this attempt has told what it told.
-        return attempt, percent_floor(shop.ledger, command.export_id)
+        floor = percent_floor(shop.ledger, command.export_id)
+        if shop.ledger.is_decided(command.export_id):
+            raise Lost("it was decided a moment ago")  # before a word of progress, which would fall from 100 to 0
+        return attempt, floor
     except BaseException:
         attempt.end()
         raise

@@ -18,6 +18,7 @@ from tests.engine.workbench import (
     completed,
     images_project,
     small_project,
+    staged,
     start,
     visible,
 )
@@ -157,3 +158,17 @@ def test_what_takes_the_name_after_it_was_reserved_is_never_overwritten(
     completed(bench.run(start(small_project())))
     assert visible(bench.exports) == undisturbed.tree
     assert bench.ledger().attempts("e1") == [1], "what was finished is published, not made again"
+
+
+def test_who_comes_just_after_the_decision_tells_nothing_but_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its look came just before, so that it began: progress would have fallen from 100 percent to none."""
+
+    async def saw_nobody(*_: object) -> None:
+        return None
+
+    event = bench.run(start(small_project()))
+    told = len(bench.seen)
+    monkeypatch.setattr("service.export.rival_finished", saw_nobody)
+    assert bench.run(start(small_project())) == event
+    assert bench.seen[told:] == []
+    assert staged(bench.exports) == []
