@@ -170,14 +170,18 @@ def _begin(command: ExportStart, shop: Workshop) -> tuple[Attempt, int]:
     moment_ns = int(command.requested_at.timestamp()) * 10**9
     attempt = begin(shop.ledger, command.export_id, moment_ns, shop.worker)
     try:
-        # Only now: whoever is overtaken by this attempt has told what it told.
-        floor = percent_floor(shop.ledger, command.export_id)
-        if shop.ledger.is_decided(command.export_id):
-            raise Lost("it was decided a moment ago")  # before a word of progress, which would fall from 100 to 0
-        return attempt, floor
+        return attempt, _floor(shop.ledger, command.export_id)
     except BaseException:
         attempt.end()
         raise
+
+
+def _floor(ledger: Ledger, export_id: str) -> int:
+    """Once the attempt has its number: whoever it overtakes has told what it told."""
+    floor = percent_floor(ledger, export_id)
+    if ledger.is_decided(export_id):
+        raise Lost("it was decided a moment ago")  # before a word of progress, which would fall from 100 to 0
+    return floor
 
 
 @dataclass
