@@ -203,7 +203,7 @@ def the_same_event_in_other_bytes(ended: Ended) -> None:
 
 
 def percent_that_falls(ended: Ended) -> None:
-    ended.events.insert(0, progress(1, 9, attempt=2))
+    ended.events.insert(-1, progress(1, 9, attempt=2))
 
 
 def a_hundred_percent_and_then_failed(ended: Ended) -> None:
