@@ -19,7 +19,9 @@ STOP_SECONDS = 15
 def main(log: str, epmd: str, server: str) -> None:
     # Blocked signals are inherited, and a node that cannot be told to end ends by kill only.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests; they end us in their order
+    # What the whole group is sent, as by Ctrl-C, is for the tests: they end us in their order. No child inherits this.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     with open(log, "ab") as sink:  # noqa: PTH123 (starts in 20 ms without pathlib)
         # In the foreground: a node that finds no epmd leaves one behind, daemonised.
         mapper = subprocess.Popen([epmd], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
