@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.broker.commands import export_start
 from tests.worker.stand import Brake, Stand, until
 
@@ -51,7 +53,7 @@ async def test_another_content_while_the_first_is_running_is_parked_too(stand: S
     assert parked.headers["x-reason"] == "conflict"
 
 
-async def test_two_deliveries_at_once_are_one_attempt(stand: Stand) -> None:
+async def test_two_deliveries_at_once_are_one_attempt(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     brake = Brake()
     async with stand.working(brake):
         message = await stand.ask("e1", stand.project(big=1))
@@ -60,6 +62,7 @@ async def test_two_deliveries_at_once_are_one_attempt(stand: Stand) -> None:
         await stand.rabbit.until_depth("export.start", 0)
         brake.release.set()
         await stand.ended("e1")
+    assert caplog.text.count("export e1: taken up") == 1
     assert len(stand.attempts("e1")) == 1
     assert len({event.body for event in stand.terminals("e1")}) == 1
 
