@@ -64,7 +64,7 @@ async def test_an_io_error_decides_nothing(stand: Stand, caplog: pytest.LogCaptu
         await stand.ask("e1")
         await until(lambda: "export e1: put off" in caplog.text)
     assert not stand.record("e1", "outcome.json").exists()
-    await stand.rabbit.until_depth("export.start", 1)
+    # Its message is there once, or twice if this worker ended before it knew that the second one was taken.
     async with stand.working():
         await stand.ended("e1")
 
