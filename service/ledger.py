@@ -426,10 +426,22 @@ class Ledger:
     def clean(self, export_id: str) -> bool:
         """Removes what the attempts left; their numbers stay taken. Whether there was anything to remove."""
         attempts = [attempt_key(export_id, number) for number in self.attempts(export_id)]
+        if self.gone(export_id) is not None:
+            self._unpublish(export_id, attempts)
         leftovers = [f"{attempt}/{name}" for attempt in attempts for name in self.storage.names(attempt)]
         for key in leftovers:
             self.storage.remove(key)
         return bool(leftovers)
+
+    def _unpublish(self, export_id: str, attempts: list[str]) -> None:
+        """By one step each: who decided before it was gone may be about to publish what is removed file by file."""
+        trash = f"{_TRASH}/{export_id}_attempts"
+        self.storage.remove(trash)
+        self.storage.make_directories(trash)
+        for number, attempt in enumerate(attempts):
+            self.storage.rename(f"{attempt}/archive", f"{trash}/{number}.archive")
+            self.storage.rename(f"{attempt}/tree", f"{trash}/{number}.tree")
+        self.storage.remove(trash)
 
     def clear_forgotten(self) -> None:
         """Removes what a dead process did not get to forget the whole of."""
