@@ -202,7 +202,7 @@ class _Work:
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         async with self._at(Stage.PLANNING, State.PLANNING):
             draft = await to_thread.run_sync(self._draft)
-            facts = await survey(draft, self.shop.storage, self.shop.copiers, self._looked)
+            facts = await survey(draft, self.shop.storage, int(self.shop.copiers.total_tokens), self._looked)
             plan = await to_thread.run_sync(self._settled, draft, facts)
             await to_thread.run_sync(self.attempt.note_facts, facts)
         async with self._at(Stage.COPYING, State.COPYING):

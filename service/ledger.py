@@ -446,7 +446,7 @@ class Ledger:
     def clear_forgotten(self) -> None:
         """Removes what a dead process did not get to forget the whole of."""
         for name in self.storage.names(_TRASH):
-            if name.endswith("_record"):
+            if name.endswith(("_record", "_attempts")):
                 self.storage.remove(f"{_TRASH}/{name}")
 
     def clear_drafts(self, before: datetime) -> None:

@@ -21,8 +21,6 @@ from service.wav import HEAD_BYTES, NotCuttable, Wav, parse
 _LOOKS_PER_HOP = 100
 # A missing file is believed missing at the second look; what cannot be read may be a passing fault of the store.
 _LOOK_AGAIN_AFTER_SECONDS = (0.2, 1.0)
-
-
 _THREADS = 4
 
 Looked = Callable[[], None]
@@ -30,16 +28,16 @@ Looked = Callable[[], None]
 
 
 async def survey(
-    draft: Draft, storage: Storage, limiter: anyio.CapacityLimiter | None = None, looked: Looked | None = None
+    draft: Draft, storage: Storage, threads: int = _THREADS, looked: Looked | None = None
 ) -> dict[str, Fact]:
     """One fact for each uri that the draft wants; whatever seems absent is looked for again.
 
-    `limiter` has the threads that look: several, since a look at a slow store mostly waits.
+    Several `threads` look, since a look at a slow store mostly waits; not those that copy, which may be long at a file.
     Raises Verdict(reference_refused) for a reference outside every root, and Trouble(storage_unavailable) when a root
     is not there, or none of the files can be had.
     """
     await to_thread.run_sync(storage.check_roots)
-    facts = await look_at(draft, draft.wanted, storage, limiter, looked)
+    facts = await look_at(draft, draft.wanted, storage, threads, looked)
     for pause in _LOOK_AGAIN_AFTER_SECONDS:
         if all(isinstance(fact, Found) for fact in facts.values()):
             break
@@ -78,15 +76,15 @@ async def look_at(
     draft: Draft,
     wanted: Iterable[Wanted],
     storage: Storage,
-    limiter: anyio.CapacityLimiter | None = None,
+    threads: int = _THREADS,
     looked: Looked | None = None,
 ) -> dict[str, Fact]:
     """The facts of those files; each file once, however many assets share it. Raises as `survey` does."""
     # A file that is both copied whole and cut counts as one to be cut: the last one of a uri wins.
     by_uri = {one.uri: one for one in sorted(wanted, key=lambda one: one.slice_ms is not None)}
-    looking = _Looking(draft, list(by_uri.values()), storage, limiter or anyio.CapacityLimiter(_THREADS), looked)
+    looking = _Looking(draft, list(by_uri.values()), storage, looked)
     async with anyio.create_task_group() as lookers:
-        for _ in range(int(looking.limiter.total_tokens)):
+        for _ in range(threads):
             lookers.start_soon(looking.go_on)
     return looking.facts()
 
@@ -98,7 +96,6 @@ class _Looking:
     draft: Draft
     wanted: Sequence[Wanted]
     storage: Storage
-    limiter: anyio.CapacityLimiter
     looked: Looked | None
     _seen: dict[int, dict[str, Fact] | ExportError] = field(default_factory=dict)
     _next: int = 0
@@ -108,9 +105,7 @@ class _Looking:
             self._next += _LOOKS_PER_HOP
             batch = self.wanted[start : start + _LOOKS_PER_HOP]
             try:
-                self._seen[start] = await to_thread.run_sync(
-                    _facts, self.draft, batch, self.storage, limiter=self.limiter
-                )
+                self._seen[start] = await to_thread.run_sync(_facts, self.draft, batch, self.storage)
             except ExportError as fault:
                 self._seen[start] = fault
                 self._next = len(self.wanted)
