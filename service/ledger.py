@@ -467,16 +467,13 @@ class Ledger:
         return _moment(touched_ns)
 
     def now(self) -> datetime:
-        """The storage's clock: one for all hosts, whatever their own clocks say."""
+        """The storage's clock, for no two hosts agree on their own."""
+        return _moment(self.now_ns())
+
+    def now_ns(self) -> int:
+        """The same in nanoseconds since 1970, as a touch of the records shows it."""
         self.storage.beat(RECORDS)
         version = self.storage.version(RECORDS)
-        return _moment(version.mtime_ns if version else 0)
-
-    def now_ns(self, export_id: str) -> int:
-        """The storage's clock, as a touch of the export's record shows it: no two hosts agree on their own."""
-        record = f"{RECORDS}/{export_id}"
-        self.storage.beat(record)
-        version = self.storage.version(record)
         return version.mtime_ns if version else 0
 
 

@@ -45,7 +45,7 @@ def lay_out(plan: Plan, tree: Tree, body: Body) -> ZipPlan:
     """The archive that the plan wants; `body` also says what an otioz has as its timeline, `OTIOZ_CONTENT`."""
     match plan.layout:
         case Layout.CHANGES:
-            return lay_out_changes(tree, _changed(plan, tree.files), body)
+            return _lay_out_changes(tree, _changed(plan, tree.files), body)
         case Layout.OTIOZ:
             return _lay_out_otioz(tree, body)
         case _:
@@ -58,7 +58,7 @@ def lay_out_folder(tree: Tree, body: Body) -> ZipPlan:
     return plan_zip((_entry(f"{tree.folder}/{name}", name, tree, body) for name in names), tree.moment)
 
 
-def lay_out_changes(tree: Tree, changed: frozenset[str], body: Body) -> ZipPlan:
+def _lay_out_changes(tree: Tree, changed: frozenset[str], body: Body) -> ZipPlan:
     """What is to be unpacked over an earlier folder: those of the media, and every text."""
     media = [name for name in tree.media if name in changed]
     names = names_in_order(tree.files.keys() - set(tree.media), media)
@@ -153,5 +153,5 @@ def archive_size_bytes(plan: Plan) -> int:
 
     if plan.layout is Layout.CHANGES:
         changed = frozenset(copy.name for copy in packed_copies(plan))
-        return lay_out_changes(tree_of(plan, files), changed, nowhere).size_bytes
+        return _lay_out_changes(tree_of(plan, files), changed, nowhere).size_bytes
     return lay_out(plan, tree_of(plan, files), nowhere).size_bytes

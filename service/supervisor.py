@@ -215,5 +215,5 @@ class Supervisor:
         past = history(self.shop.ledger, export_id)
         if not past:
             return None
-        now_ns = self.shop.ledger.now_ns(export_id)
+        now_ns = self.shop.ledger.now_ns()
         return judge(past, now_ns, self.patience.deadline_seconds, self.patience.unavailable_seconds)

@@ -1,4 +1,4 @@
-"""Looks once at every file that an export wants: is it there, how large is it, and how can its narration be cut."""
+"""Looks once at every file that an export wants: is it there, which version, what does it say, how can it be cut."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

@@ -110,7 +110,7 @@ def test_an_unexpected_error_is_noted_with_its_worker_in_few_words(bench: Bench)
             bench.run(start(small_project()), before("open", "/archive.part", bug), worker=worker)
     assert [(past.ended, past.crashed_on) for past in pasts(bench)] == [("crashed", "w1"), ("crashed", "w2")]
     assert pasts(bench)[0].crash == f"KeyError: '{'x' * 199}"
-    verdict = judge(pasts(bench), bench.ledger().now_ns("e1"))
+    verdict = judge(pasts(bench), bench.ledger().now_ns())
     assert verdict is not None
     assert verdict.code is ErrorCode.INTERNAL
 
@@ -132,7 +132,7 @@ def test_five_real_deaths_in_one_stage_are_poison(bench: Bench) -> None:
     for _ in range(6):
         assert judge(pasts(bench), 0) is None
         dies(bench, "open", "/archive.part")
-    verdict = judge(pasts(bench), bench.ledger().now_ns("e1"))
+    verdict = judge(pasts(bench), bench.ledger().now_ns())
     assert verdict is not None
     assert verdict.code is ErrorCode.POISON, "the first finished files, the next five did not"
 

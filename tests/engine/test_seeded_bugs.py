@@ -177,14 +177,14 @@ def five_full_disks(bench: Bench, undisturbed: Undisturbed) -> str | None:
     for _ in range(5):
         with contextlib.suppress(Trouble):
             bench.run(start(small_project()), failing("open", "/archive.part", errno.ENOSPC))
-    verdict = judge(history(bench.ledger(), "e1"), bench.ledger().now_ns("e1"))
+    verdict = judge(history(bench.ledger(), "e1"), bench.ledger().now_ns())
     return None if verdict is None else f"a worker's own trouble became the export's: {verdict}"
 
 
 def five_deaths_over_what_is_finished(bench: Bench, undisturbed: Undisturbed) -> str | None:
     for _ in range(6):
         dies(bench, "open", "/archive.part")
-    verdict = judge(history(bench.ledger(), "e1"), bench.ledger().now_ns("e1"))
+    verdict = judge(history(bench.ledger(), "e1"), bench.ledger().now_ns())
     return None if verdict else "what kills every worker is tried for ever"
 
 
