@@ -17,6 +17,8 @@ from tests.broker.workers import Workers
 PARKED = "export.parked"
 # Long enough to be killed in, on a fast disk too; a hole, so it costs nothing to make.
 BIG_BYTES = 1 << 30
+BUSY_WITH = 4
+"""Such files."""
 PATIENCE_SECONDS = 30.0
 
 
@@ -82,9 +84,12 @@ class Stage:
         await until(lambda: len(finished(attempt)) >= count)
         return inodes(attempt / "tree", finished(attempt))
 
-    async def busy(self, export_id: str, sentences: int = 4, big: int = 1) -> tuple[Document, dict[str, int]]:
-        """An export that has its small files and is in the middle of a long one: the message, and those files."""
-        message = await self.ask(export_id, self.project(sentences, big=big))
+    async def busy(self, export_id: str, sentences: int = 4) -> tuple[Document, dict[str, int]]:
+        """An export that has its small files and is in the middle of long ones: the message, and the small files.
+
+        It is still while a worker starts, or `rabbitmqctl` gives the node an alarm, on a machine that has more to do.
+        """
+        message = await self.ask(export_id, self.project(sentences, big=BUSY_WITH))
         return message, await self.until_files(export_id, sentences * 3)
 
     def folder(self, end: Event) -> Path:

@@ -59,8 +59,7 @@ async def test_after_kill_9_the_next_worker_goes_on_with_what_was_finished(stage
 
 async def test_on_sigterm_another_worker_has_the_message_within_a_second(stage: Stage) -> None:
     [first] = await stage.workers.ready(copiers=1)
-    # Long enough to be in the middle of it still, once the other worker has begun on a busy machine.
-    message, before = await stage.busy("handed", big=4)
+    message, before = await stage.busy("handed")
     await stage.workers.ready()
     ending = asyncio.create_task(first.sigterm())
     taken = stage.listener.wait_for("handed", lambda event: event.document["attempt"] == 2)

@@ -233,7 +233,10 @@ def _anything_encoded() -> Iterator[None]:
     value, moment = encode.encode_table_value, encode.timestamp
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encode, "encode_table_value", lambda of: bytes(of) if isinstance(of, Encoded) else value(of))
-        number = lambda of: of.to_bytes(8, "big") if isinstance(of, int) else moment(of)  # noqa: E731
+
+        def number(of: Any) -> bytes:
+            return of.to_bytes(8, "big") if isinstance(of, int) else moment(of)
+
         patch.setitem(encode.METHODS, "timestamp", number)
         yield
 
