@@ -53,6 +53,8 @@ class Omission:
     spot: Spot
     reason: Reason
     detail: str | None = None
+    told_in: str | None = None
+    """The name of the narration that has it, of the reason `in_section_audio`."""
 
     def as_message(self) -> OmittedAsset:
         return OmittedAsset(

@@ -159,7 +159,8 @@ class _Settling:
         return own if self.draft.project.sections[position].audio is None else f"{own}-shared"
 
     def _are_in(self, narration: Copy, sentences: Iterable[Spot]) -> None:
-        self.omissions += [Omission(spot, Reason.IN_SECTION_AUDIO, f"in {narration.name}") for spot in sentences]
+        name = narration.name
+        self.omissions += [Omission(one, Reason.IN_SECTION_AUDIO, f"in {name}", told_in=name) for one in sentences]
 
     def _sentences_without_audio(self, position: int) -> list[Spot]:
         """Spots of the sentences that have no narration but their section's."""

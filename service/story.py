@@ -101,11 +101,7 @@ class _Telling:
         self.by_name = {copy.name: copy for copy in plan.copies if copy.spot.kind is Kind.AUDIO}
         self.own = {copy.spot.seq: copy for copy in self.by_name.values() if copy.spot.in_section is not None}
         self.of_section = _of_sections(plan, self.by_name.values())
-        self.only_in = {
-            left_out.spot.seq: (left_out.detail or "").removeprefix("in ")
-            for left_out in plan.omissions
-            if left_out.reason is Reason.IN_SECTION_AUDIO
-        }
+        self.only_in = {left_out.spot.seq: left_out.told_in for left_out in plan.omissions if left_out.told_in}
         self.parts = _parts(self.project)
         self.told_seqs = {uri: list(parts) for uri, parts in self.parts.items()}
         self.told_until: dict[str, Fraction] = defaultdict(Fraction)

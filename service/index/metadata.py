@@ -132,7 +132,7 @@ def _part(omission: Omission, told: Given | None) -> dict[str, Any]:
     """Of the section's narration, which tells the sentence too."""
     part = told.slice if isinstance(told, CompletedAsset) else None
     return {
-        "sectionAudioFile": (omission.detail or "").removeprefix("in ") or None,
+        "sectionAudioFile": omission.told_in,
         "audioStartMs": part and part.start_ms,
         "audioEndMs": part and part.end_ms,
     }
