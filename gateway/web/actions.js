@@ -37,7 +37,7 @@ export function enter() {
   live = speed = undefined;
   document.title = "Export";
   set({ project, id, kinds: Object.keys(KINDS), plan: null, shown: null, fault: null, link: "live", heard: Date.now(),
-    past: null, eta: null, stopping: null, copied: false, busy: false });
+    past: null, eta: null, stopping: null, copied: false, busy: false, form: "none" });
   if (id) follow();
   else if (project) plan();
   if (project) history_();
@@ -47,9 +47,10 @@ export function enter() {
 
 export async function plan() {
   const { project } = state;
+  const wanted = options();
   try {
-    const found = await post(`${projectPath(project)}/export/plan`, { options: options() });
-    if (project !== state.project || state.id) return;
+    const found = await post(`${projectPath(project)}/export/plan`, { options: wanted });
+    if (project !== state.project || state.id || JSON.stringify(wanted) !== JSON.stringify(options())) return;
     document.title = `${found.project.name || project} · Export`;
     localStorage.recent = JSON.stringify([...new Set([project, ...recent()])].slice(0, 8));
     set({ plan: found, fault: null });
@@ -57,12 +58,17 @@ export async function plan() {
 }
 
 export const recent = () => JSON.parse(localStorage.recent ?? "[]");
-const options = () => ({ include: { kinds: state.kinds }, archive: state.bundle ? "otioz" : "none" });
+const options = () => ({ include: { kinds: state.kinds }, ...(state.form === "changes" ? { archive: "zip", since: whole().export_id } : { archive: state.form }) });
 
-export function choose(kind) {
-  set({ kinds: Object.keys(KINDS).filter((one) => (one === kind) !== state.kinds.includes(one)) });
+// The newest export whose folder is still there.
+export const whole = () => state.past?.exports.find((one) => one.links.download);
+
+export function choose(patch) {
+  set(patch);
   plan();
 }
+
+export const without = (kind) => Object.keys(KINDS).filter((one) => (one === kind) !== state.kinds.includes(one));
 
 export async function begin() {
   set({ busy: true });

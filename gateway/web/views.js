@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import htm from "htm";
-import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, set, state } from "./actions.js";
+import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, state, whole, without } from "./actions.js";
 import { signIn, token } from "./api.js";
 import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, sums, when } from "./words.js";
 
@@ -52,22 +52,30 @@ function Trouble() {
 
 // ---- before
 
+const FORMS = {
+  none: () => "Everything in a ZIP",
+  changes: (earlier) => `What is new or changed since the export of ${when(earlier.requested_at)}, to be unpacked over its folder`,
+  otioz: () => "A timeline bundle for DaVinci Resolve (.otioz)",
+};
+
 function Plan() {
-  const { plan, kinds, bundle, busy, project } = state;
+  const { plan, kinds, form, busy, project } = state;
   if (!plan) return html`<p class="lead" role="status">Looking at the files…</p>`;
   const { texts = [] } = plan;
   const lost = missing(plan.omissions);
+  const earlier = whole();
   return html`<h1>${plan.project.name || project}</h1>
     <p class="lead">${counted(plan.files_total + texts.length, "file")}: ${plan.files_total} of media (${bytes(plan.size_bytes)}), ${texts.length} beside them</p>
-    <p class="quiet">The script, timelines for editing programs and captions are part of it.</p>
+    <p class="quiet">The script, timelines for editing programs and captions are part of it. ${plan.archive_size_bytes !== null && `About ${bytes(plan.archive_size_bytes)} to download.`}</p>
     <fieldset class="kinds"><legend>What to export</legend>${Object.keys(KINDS).map((kind) => {
       const { exported, omitted, size_bytes } = plan.counts[kind];
       const chosen = kinds.includes(kind);
-      return html`<label class="card kind"><input type="checkbox" checked=${chosen} onChange=${() => choose(kind)} />
+      return html`<label class="card kind"><input type="checkbox" checked=${chosen} onChange=${() => choose({ kinds: without(kind) })} />
         <strong>${KINDS[kind]}</strong><span>${chosen ? sum(exported, size_bytes) : "left out"}</span>
         ${chosen && omitted > 0 && html`<span class="lacking">${omitted} not in it</span>`}</label>`;
     })}</fieldset>
-    <label class="choice"><input type="checkbox" checked=${bundle} onChange=${() => set({ bundle: !bundle })} /> A timeline bundle for DaVinci Resolve (.otioz) instead of a ZIP</label>
+    <fieldset class="forms"><legend>How to download it</legend>${Object.entries(FORMS).map(([name, says]) => (name !== "changes" || earlier) && html`<label>
+      <input type="radio" name="form" checked=${form === name} onChange=${() => choose({ form: name })} /> ${says(earlier)}</label>`)}</fieldset>
     <div class="actions"><button class="main big" disabled=${busy || !kinds.length} onClick=${begin}>${lost ? "Export anyway" : "Export"}</button>
       ${!kinds.length && html`<p>Choose something to export.</p>`}
       ${lost && html`<p class="lacking">${plan.omissions_total > plan.omissions.length && "More than "}${lost} missing.</p>`}</div>
@@ -142,7 +150,7 @@ function Holdings({ folder, tree, tree_total, texts = [], counts, omissions, tot
         <ul class="rows">${tree.filter((file) => file.kind === kind).map((file) => html`<li>
           ${kind === "image" && thumbnails && html`<${Thumbnail} href=${`${thumbnails}/${file.seq}`} />`}
           <span class="name"><span class="mono">${file.name.split("/")[1]}</span><span class="quiet line">${file.section}${file.text && ` · ${file.text}`}</span></span>
-          <span class="quiet size">${bytes(file.size_bytes)}</span></li>`)}</ul></details>`)}
+          <span class="quiet size">${file.packed === false && "not changed · "}${bytes(file.size_bytes)}</span></li>`)}</ul></details>`)}
       <p class="quiet"><span class="mono">${texts.join(", ")}</span>${tree_total > tree.length && ` · ${tree.length} of ${tree_total} media files are shown`}</p></section>`];
   return drawn[3];
 }

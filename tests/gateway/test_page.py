@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
@@ -230,6 +231,30 @@ async def test_earlier_exports_of_one_minute_can_be_told_apart(tmp_path: Path) -
     assert ["timeline bundle" in row for row in rows] == [False, True]
     times = [re.search(r"\d+:\d\d:\d\d", row) for row in rows]
     assert all(times)
+
+
+@in_a_browser
+async def test_who_has_the_folder_already_gets_what_changed(tmp_path: Path) -> None:
+    settings = a_sample(tmp_path)
+    async with studio(tmp_path, **settings) as on:
+        await on.home.worker(media_root=settings["media_root"])
+        first = await on.replica.http.post("/api/v1/projects/lighthouse/export", json={})
+        await ended(on.replica, first.json()["export_id"])
+        picture = next(settings["media_root"].rglob("*.png"))
+        picture.write_bytes(picture.read_bytes() + b"retouched")
+        async with on.screen("/projects/lighthouse") as screen:
+            await screen.page.get_by_label("What is new or changed since the export of").check()
+            unchanged = screen.page.get_by_text(re.compile("^not changed · "))
+            await unchanged.first.wait_for(state="attached")
+            assert await unchanged.count() == 23
+            await screen.page.get_by_role("button", name="Export anyway").click()
+            async with screen.page.expect_download() as begun:
+                await screen.page.get_by_role("link", name="Download what changed").click()
+            archive = tmp_path / (await begun.value).suggested_filename
+            await (await begun.value).save_as(archive)
+    with ZipFile(archive) as opened:
+        media = [one for one in opened.infolist() if "/" in one.filename and not one.is_dir()]
+        assert [opened.read(one) for one in media] == [picture.read_bytes()]
 
 
 @in_a_browser
