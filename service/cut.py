@@ -22,6 +22,9 @@ from service.story import Line, Passage, declared_seconds, passages_of, seconds_
 HOLD_SECONDS = 4
 """For what nobody knows the length of: a sentence without narration and film, or one that is still to be told."""
 
+BREATH_SECONDS = Fraction(1, 2)
+"""Shorter than that is no sentence of a section's narration, but the breath between two others."""
+
 
 class Track(StrEnum):
     """From the bottom of the picture up, then the sound."""
@@ -158,13 +161,9 @@ class _Laying:
             return [self._unspoken(line) for line in passage.lines]
         frames = ceil((passage.end - passage.begin) * self.rate)
         shares = _shares(frames, [*map(_weight, passage.lines)], passage.starts, self.rate)
-        if passage.is_rest:
-            return [max(share, self._least(line)) for share, line in zip(shares, passage.lines, strict=True)]
+        if _is_breath(passage, passage.end - passage.begin):
+            return [max(share, self._unspoken(line)) for share, line in zip(shares, passage.lines, strict=True)]
         return shares
-
-    def _least(self, line: Line) -> int:
-        """Nobody asked for narration of it: it is not shortened to a breath that is left of its section's."""
-        return self._unspoken(line) if line.audio is None else 1
 
     def _unspoken(self, line: Line) -> int:
         return max(1, ceil((self._known_seconds(line) or HOLD_SECONDS) * self.rate))
@@ -198,16 +197,18 @@ class _Laying:
         there = [*self._pictures(line), *([passage.narration] if passage.narration else [])]
         if not there and not missing:
             yield "nothing to show or to hear"
-        yield from self._unknown_lengths(line, passage)
+        yield from self._unfit_lengths(line, passage)
         if passage.narration is None and missing and self._known_seconds(line) is None:
             yield f"held for {HOLD_SECONDS} s"
 
-    def _unknown_lengths(self, line: Line, passage: Passage) -> Iterator[str]:
+    def _unfit_lengths(self, line: Line, passage: Passage) -> Iterator[str]:
         film = self._film(line)
         sounds = [passage.narration] if passage.narration and line is passage.lines[0] else []
         for copy in [*sounds, *([film] if film else [])]:
             if copy.media.duration is None:
                 yield f"{_file_name(copy)} does not say how long it is"
+            elif copy.media.duration * self.rate < 1:
+                yield f"{_file_name(copy)} is shorter than a frame"
 
 
 def _by_sentence(plan: Plan, kind: Kind) -> dict[int, Copy]:
@@ -230,6 +231,12 @@ def _missing(omissions: Collection[Omission]) -> Mapping[tuple[int, int | None],
 
 def _file_name(copy: Copy) -> str:
     return copy.name.rpartition("/")[2]
+
+
+def _is_breath(passage: Passage, seconds: Fraction) -> bool:
+    """Whether what is left of a section's narration tells none of its lines: they then last as if there were none."""
+    nobody_asked = all(line.audio is None for line in passage.lines)
+    return passage.is_rest and nobody_asked and seconds < BREATH_SECONDS * len(passage.lines)
 
 
 def _weight(line: Line) -> int:

@@ -108,7 +108,7 @@ class _Telling:
 
     def narration_shared_by(self, line: Line) -> str | None:
         """The name of the uncut narration that the line is in."""
-        if line.in_section is not None and line.seq in self.own:
+        if line.in_section is not None and (line.seq in self.own or _wants_its_own(line)):
             return None
         name = self.only_in.get(line.seq) if line.in_section is not None else None
         return name if name in self.by_name else self.of_section.get(line.section)
@@ -146,6 +146,11 @@ class _Telling:
         """As what the project tells a whole narration, if it is the section's own."""
         audio = self.project.sections[narration.spot.section].audio
         return audio if isinstance(audio, CompletedAsset) and audio.uri == narration.uri else None
+
+
+def _wants_its_own(line: Line) -> bool:
+    """A narration that is no part of its section's: perhaps it is still to come, or gone, and nothing else tells it."""
+    return line.audio is not None and not (isinstance(line.audio, CompletedAsset) and line.audio.slice)
 
 
 _NEVER = Fraction(10**12)

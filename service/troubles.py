@@ -67,11 +67,12 @@ def of_another_kind(scene: Scene) -> Iterator[File]:
 def _lack(copy: Copy) -> str | None:
     match copy.spot.kind:
         case Kind.AUDIO:
-            return "has no sound" if copy.media.sound is None else None
+            return "has no sound" if copy.media.sound is None or copy.media.duration == 0 else None
         case Kind.IMAGE:
             return "is no still" if copy.media.picture is None or copy.media.duration is not None else None
         case Kind.VIDEO:
-            return "has no moving picture" if copy.media.picture is None or copy.media.container in _STILLS else None
+            is_film = copy.media.picture and copy.media.duration != 0 and copy.media.container not in _STILLS
+            return None if is_film else "has no moving picture"
         case _:
             assert_never(copy.spot.kind)
 

@@ -37,7 +37,7 @@ export function enter() {
   live = speed = undefined;
   document.title = "Export";
   set({ project, id, kinds: Object.keys(KINDS), plan: null, shown: null, fault: null, link: "live", heard: Date.now(),
-    past: null, eta: null, stopping: null, copied: false, busy: false, form: "none" });
+    past: null, eta: null, stopping: null, copied: false, busy: false, form: "none", since: null });
   if (id) follow();
   else if (project) plan();
   if (project) history_();
@@ -48,20 +48,21 @@ export function enter() {
 export async function plan() {
   const { project } = state;
   const wanted = options();
+  const stale = () => project !== state.project || state.id || JSON.stringify(wanted) !== JSON.stringify(options());
   try {
     const found = await post(`${projectPath(project)}/export/plan`, { options: wanted });
-    if (project !== state.project || state.id || JSON.stringify(wanted) !== JSON.stringify(options())) return;
+    if (stale()) return;
     document.title = `${found.project.name || project} · Export`;
     localStorage.recent = JSON.stringify([...new Set([project, ...recent()])].slice(0, 8));
     set({ plan: found, fault: null });
-  } catch (fault) { fail(fault); }
+  } catch (fault) { if (!stale()) fail(fault); }
 }
 
 export const recent = () => JSON.parse(localStorage.recent ?? "[]");
-const options = () => ({ include: { kinds: state.kinds }, ...(state.form === "changes" ? { archive: "zip", since: whole().export_id } : { archive: state.form }) });
+const options = () => ({ include: { kinds: state.kinds }, ...(state.form === "changes" ? { archive: "zip", since: state.since ?? folders()[0].export_id } : { archive: state.form }) });
 
-// The newest export whose folder is still there.
-export const whole = () => state.past?.exports.find((one) => one.links.download);
+// Earlier exports that were downloaded as folders, newest first: a later one can be unpacked over them.
+export const folders = () => state.past?.exports.filter((one) => one.links.download && one.result.archive?.layout !== "otioz") ?? [];
 
 export function choose(patch) {
   set(patch);

@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import htm from "htm";
-import { address, begin, cancel, choose, copy, enter, go, history_, notify, picture, recent, state, whole, without } from "./actions.js";
+import { address, begin, cancel, choose, copy, enter, folders, go, history_, notify, picture, recent, state, without } from "./actions.js";
 import { signIn, token } from "./api.js";
 import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, sums, when } from "./words.js";
 
@@ -53,9 +53,9 @@ function Trouble() {
 // ---- before
 
 const FORMS = {
-  none: () => "Everything in a ZIP",
-  changes: (earlier) => `What is new or changed since the export of ${when(earlier.requested_at)}, to be unpacked over its folder`,
-  otioz: () => "A timeline bundle for DaVinci Resolve (.otioz)",
+  none: "Everything in a ZIP",
+  changes: "What is new or changed, to be unpacked over the folder of an earlier export",
+  otioz: "A timeline bundle for DaVinci Resolve (.otioz)",
 };
 
 function Plan() {
@@ -63,10 +63,10 @@ function Plan() {
   if (!plan) return html`<p class="lead" role="status">Looking at the files…</p>`;
   const { texts = [] } = plan;
   const lost = missing(plan.omissions);
-  const earlier = whole();
+  const earlier = folders();
   return html`<h1>${plan.project.name || project}</h1>
     <p class="lead">${counted(plan.files_total + texts.length, "file")}: ${plan.files_total} of media (${bytes(plan.size_bytes)}), ${texts.length} beside them</p>
-    <p class="quiet">The script, timelines for editing programs and captions are part of it. ${plan.archive_size_bytes !== null && `About ${bytes(plan.archive_size_bytes)} to download.`}</p>
+    <p class="quiet">The script, timelines for editing programs and captions are part of it. ${plan.archive_size_bytes !== null && `${form === "changes" ? "At least" : "About"} ${bytes(plan.archive_size_bytes)} to download.`}</p>
     <fieldset class="kinds"><legend>What to export</legend>${Object.keys(KINDS).map((kind) => {
       const { exported, omitted, size_bytes } = plan.counts[kind];
       const chosen = kinds.includes(kind);
@@ -74,8 +74,10 @@ function Plan() {
         <strong>${KINDS[kind]}</strong><span>${chosen ? sum(exported, size_bytes) : "left out"}</span>
         ${chosen && omitted > 0 && html`<span class="lacking">${omitted} not in it</span>`}</label>`;
     })}</fieldset>
-    <fieldset class="forms"><legend>How to download it</legend>${Object.entries(FORMS).map(([name, says]) => (name !== "changes" || earlier) && html`<label>
-      <input type="radio" name="form" checked=${form === name} onChange=${() => choose({ form: name })} /> ${says(earlier)}</label>`)}</fieldset>
+    <fieldset class="forms"><legend>How to download it</legend>${Object.entries(FORMS).map(([name, says]) => (name !== "changes" || earlier.length > 0) && html`<label>
+      <input type="radio" name="form" checked=${form === name} onChange=${() => choose({ form: name })} /> ${says}</label>`)}
+      ${form === "changes" && html`<label>The folder is of the export of
+        <select onChange=${({ target }) => choose({ since: target.value })}>${earlier.map((one) => html`<option value=${one.export_id}>${when(one.requested_at, "medium")}</option>`)}</select></label>`}</fieldset>
     <div class="actions"><button class="main big" disabled=${busy || !kinds.length} onClick=${begin}>${lost ? "Export anyway" : "Export"}</button>
       ${!kinds.length && html`<p>Choose something to export.</p>`}
       ${lost && html`<p class="lacking">${plan.omissions_total > plan.omissions.length && "More than "}${lost} missing.</p>`}</div>
@@ -125,7 +127,7 @@ function Ended({ state: end, result, links, ...shown }) {
     ${folder && html`<p>${sum(folder.files, folder.size_bytes)}${omissions_total > 0 && `; ${counted(omissions_total, "asset")} not in it`}${expires_at && `; kept until ${when(expires_at)}`}</p>`}
     <div class="actions">${links.download && html`<a class="button main big" href=${links.download} download>Download ${ARCHIVES[result.archive?.layout] ?? "ZIP"}</a>
       <button onClick=${copy}>${state.copied ? "Link copied" : "Copy link"}</button>`}
-      <button disabled=${state.busy} onClick=${begin}>Export again</button></div>
+      <${Link} href=${address(state.project)} class="button">Export again<//></div>
     ${links.download && sum32 && html`<p class="quiet">${bytes(size)}, CRC-32 <span class="mono">${sum32}</span></p>`}
     ${links.download && result.archive?.layout in ARCHIVES && html`<p class="quiet"><a href=${`${links.download}&which=folder`} download>The whole folder as a ZIP</a></p>`}</section>`;
 }
@@ -150,7 +152,7 @@ function Holdings({ folder, tree, tree_total, texts = [], counts, omissions, tot
         <ul class="rows">${tree.filter((file) => file.kind === kind).map((file) => html`<li>
           ${kind === "image" && thumbnails && html`<${Thumbnail} href=${`${thumbnails}/${file.seq}`} />`}
           <span class="name"><span class="mono">${file.name.split("/")[1]}</span><span class="quiet line">${file.section}${file.text && ` · ${file.text}`}</span></span>
-          <span class="quiet size">${file.packed === false && "not changed · "}${bytes(file.size_bytes)}</span></li>`)}</ul></details>`)}
+          <span class="quiet size">${file.packed === false && `${state.shown ? "not changed" : "as long as before"} · `}${bytes(file.size_bytes)}</span></li>`)}</ul></details>`)}
       <p class="quiet"><span class="mono">${texts.join(", ")}</span>${tree_total > tree.length && ` · ${tree.length} of ${tree_total} media files are shown`}</p></section>`];
   return drawn[3];
 }

@@ -4,7 +4,8 @@ https://developer.apple.com/library/archive/documentation/AppleApplications/Refe
 on a mono track, or Premiere plays it on one side only; one of two channels on a pair of tracks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from service.cut import Clip, Cut, Track
@@ -64,6 +65,7 @@ class _Xmeml:
         self.described: dict[str, str] = {}
         """The ids of files by their names."""
         self.places = _places(self.pictures, self.channels)
+        self.lengths = _lengths(cut)
 
     def rate(self) -> Iterator[str]:
         """The sequence's, which is told of every clip and file as well."""
@@ -125,7 +127,7 @@ class _Xmeml:
         yield xml.open("clipitem", id=_clip_id(clip, channel), premiereChannelType=kind)
         yield xml.leaf("name", file_name(clip.copy))
         yield xml.leaf("enabled", "TRUE")
-        yield xml.leaf("duration", _length(clip))
+        yield xml.leaf("duration", self.lengths[clip.copy.name])
         yield from self.rate()
         yield xml.leaf("start", clip.start)
         yield xml.leaf("end", clip.start + clip.frames)
@@ -167,7 +169,7 @@ class _Xmeml:
         yield xml.leaf("name", file_name(copy))
         yield xml.leaf("pathurl", self.where(copy))
         yield from self.rate()
-        yield xml.leaf("duration", _length(clip))
+        yield xml.leaf("duration", self.lengths[clip.copy.name])
         if first := start_frame(copy, self.cut):
             yield from self.timecode(first)
         yield from self._media(clip)
@@ -268,11 +270,14 @@ def _clip_id(clip: Clip, channel: _Channel | None = None) -> str:
     return f"{clip.track.name.lower()}-{clip.start}{side}"
 
 
-def _length(clip: Clip) -> int:
-    """Frames of the file; of a still as many as are shown (else Premiere takes twelve hours), of one that does not say
-    how long it is as many as are needed."""
-    still = clip.track is Track.STILLS
-    return clip.frames if still or clip.media_frames is None else clip.media_frames
+def _lengths(cut: Cut) -> Mapping[str, int]:
+    """Frames of each file, by its name; of a still as many as are shown (else Premiere takes twelve hours), of one that
+    does not say how long it is as many as are needed."""
+    found: dict[str, int] = defaultdict(int)
+    for clip in cut.clips:
+        needed = clip.offset + clip.frames if clip.media_frames is None else clip.media_frames
+        found[clip.copy.name] = max(found[clip.copy.name], needed)
+    return found
 
 
 def _clock(frame: int, timebase: int) -> str:

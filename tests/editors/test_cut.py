@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 
-from contracts import Include, Kind, Project, Reason, Sentence
+from contracts import Asset, Include, Kind, Project, Reason, Sentence
 from service.cut import HOLD_SECONDS, Clip, Cut, Track, make_cut
 from service.format import RATES, Format, format_of
 from service.media import Media, Picture, Sound
-from service.model import Missing, Plan
+from service.model import Missing, Omission, Plan, Spot
 from tests.core.projects import PENDING, completed, found, part, plan, project, section
 from tests.editors.stories import having, stories
 
@@ -250,8 +250,67 @@ def test_a_sentence_that_is_only_in_its_sections_narration_has_what_its_neighbou
     assert told_by == [
         ("001_intro_audio.wav", 0, 25, 0),
         ("001_intro_section_audio.wav", 25, 50, 25),
-        ("003_intro_audio.wav", 25 + HOLD, 50, 0),
+        ("003_intro_audio.wav", 25 + 50, 50, 0),
     ]
+
+
+def test_several_sentences_share_what_their_neighbours_leave_of_a_narration_and_its_end() -> None:
+    told = project(
+        section(
+            Sentence(audio=part(0, 1_000)),
+            *(Sentence(), Sentence()),
+            Sentence(audio=part(3_000, 4_000)),
+            *(Sentence(), Sentence()),
+            audio=completed("n.wav"),
+        )
+    )
+    made = planned(told, {"n.wav": seconds(5)})
+    own = {"audio/001_intro_audio.wav": seconds(1), "audio/004_intro_audio.wav": seconds(1)}
+    made = replace(made, copies=tuple(replace(copy, media=own.get(copy.name, copy.media)) for copy in made.copies))
+    cut = make_cut(made)
+    assert lengths(cut) == [25, 25, 25, 25, 12, 13]
+    assert [(clip.start, clip.frames, clip.offset) for clip in cut.clips] == [
+        (0, 25, 0),
+        (25, 50, 25),
+        (75, 25, 0),
+        (100, 25, 100),
+    ]
+
+
+def test_a_breath_that_is_left_of_a_narration_tells_nobody() -> None:
+    told = project(
+        section(
+            Sentence(audio=part(0, 1_000)), Sentence(), Sentence(audio=part(1_300, 3_000)), audio=completed("n.wav")
+        )
+    )
+    assert lengths(make_cut(planned(told, {"n.wav": seconds(3)})))[1] == HOLD
+
+
+@pytest.mark.parametrize("own", [PENDING, completed("gone.wav")])
+def test_a_sentence_whose_own_narration_is_not_there_is_not_told_by_its_sections(own: Asset) -> None:
+    told = project(
+        section(
+            Sentence(text="one", audio=part(0, 1_000, "n.mp3")),
+            Sentence(text="two", audio=own),
+            Sentence(text="three", audio=part(1_000, 6_000, "n.mp3")),
+        )
+    )
+    made = planned(told, {"n.mp3": seconds(6)}, "n.mp3")
+    there = tuple(copy for copy in made.copies if copy.uri != "gone.wav")
+    lost = Omission(Spot(2, Kind.AUDIO, 0, None, None, 1), Reason.MISSING)
+    omissions = made.omissions if own is PENDING else (*made.omissions, lost)
+    cut = make_cut(replace(made, copies=there, omissions=omissions))
+    assert lengths(cut) == [25, HOLD, 125]
+    assert [(clip.start, clip.frames, clip.offset) for clip in cut.clips] == [(0, 25, 0), (25 + HOLD, 125, 25)]
+    assert (notes(cut)[1] or "").endswith("held for 4 s")
+
+
+@pytest.mark.parametrize("length", ["0", "1/30"])
+def test_a_narration_that_is_shorter_than_a_frame_is_said_to_be(length: str) -> None:
+    told = project(section(Sentence(audio=completed("a.wav"), image=completed("a.png"))))
+    cut = make_cut(planned(told, {"a.wav": seconds(length)}))
+    assert on(cut, Track.NARRATION) == []
+    assert notes(cut) == ["001_intro_audio.wav is shorter than a frame"]
 
 
 def test_a_narration_of_two_sections_plays_through_once_under_both() -> None:

@@ -240,18 +240,26 @@ async def test_who_has_the_folder_already_gets_what_changed(tmp_path: Path) -> N
         await on.home.worker(media_root=settings["media_root"])
         first = await on.replica.http.post("/api/v1/projects/lighthouse/export", json={})
         await ended(on.replica, first.json()["export_id"])
+        bundle = {"options": {"archive": "otioz", "include": {"kinds": ["image"]}}}
+        of_nobody = await on.replica.http.post("/api/v1/projects/lighthouse/export", json=bundle)
+        await ended(on.replica, of_nobody.json()["export_id"])
         picture = next(settings["media_root"].rglob("*.png"))
         picture.write_bytes(picture.read_bytes() + b"retouched")
         async with on.screen("/projects/lighthouse") as screen:
-            await screen.page.get_by_label("What is new or changed since the export of").check()
-            unchanged = screen.page.get_by_text(re.compile("^not changed · "))
+            await screen.page.get_by_label("What is new or changed").check()
+            unchanged = screen.page.get_by_text(re.compile("^as long as before · "))
             await unchanged.first.wait_for(state="attached")
             assert await unchanged.count() == 23
+            earlier = screen.page.get_by_label("The folder is of")
+            assert await earlier.input_value() == first.json()["export_id"]
+            assert await earlier.locator("option").count() == 1
             await screen.page.get_by_role("button", name="Export anyway").click()
             async with screen.page.expect_download() as begun:
                 await screen.page.get_by_role("link", name="Download what changed").click()
             archive = tmp_path / (await begun.value).suggested_filename
             await (await begun.value).save_as(archive)
+            await screen.page.get_by_role("link", name="Export again").click()
+            await screen.sees("How to download it")
     with ZipFile(archive) as opened:
         media = [one for one in opened.infolist() if "/" in one.filename and not one.is_dir()]
         assert [opened.read(one) for one in media] == [picture.read_bytes()]
