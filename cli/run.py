@@ -30,7 +30,7 @@ from contracts import ExportStart, Layout, Project, Stage
 from service.contents import MANIFEST, text_names
 from service.earlier import earlier_export
 from service.errors import ExportError, Interrupted, Trouble
-from service.export import Workshop, export
+from service.export import Threads, Workshop, export
 from service.ledger import Decision, Ledger
 from service.model import Earlier, Plan
 from service.naming import folder_name
@@ -170,7 +170,7 @@ async def _run(command: ExportStart, project: Project, storage: LocalStorage, ar
     ledger = Ledger(storage)
     stop = Stop()
     await anyio.to_thread.run_sync(ledger.open_or_make)
-    shop = Workshop(storage, ledger, anyio.CapacityLimiter(args.copiers))
+    shop = Workshop(storage, ledger, Threads.of_each(args.copiers))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_at_a_signal, stop)
         with progress_bar(Console(stderr=True, quiet=args.json)) as report:

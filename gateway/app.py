@@ -78,7 +78,7 @@ class Gateway:
 @asynccontextmanager
 async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     """A gateway on the storage of `settings`, not running yet. Raises Trouble when that is not there."""
-    async with opened_storage(settings) as (ledger, _):
+    async with opened_storage(settings) as ledger:
         yield assemble(settings, ledger)
 
 

@@ -15,7 +15,7 @@ from faststream.rabbit import RabbitBroker
 from contracts import topology
 from service.announce import Announcer
 from service.broker import BROKER_FAULTS, Consumption, NotStarted, connections, unless_the_channel_dies
-from service.export import Workshop
+from service.export import Threads, Workshop
 from service.fitness import Fitness
 from service.handlers import Handlers, subscribe
 from service.health import Health
@@ -104,19 +104,19 @@ class Worker:
 @asynccontextmanager
 async def worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """A worker on the storage of `settings`, not running yet. Raises Trouble when that is not there."""
-    async with opened_storage(settings) as (ledger, store):
-        yield assemble(settings, ledger, store)
+    async with opened_storage(settings) as ledger:
+        yield assemble(settings, ledger)
 
 
-def assemble(settings: WorkerSettings, ledger: Ledger, store: str) -> Worker:
+def assemble(settings: WorkerSettings, ledger: Ledger) -> Worker:
     """Connects the parts; touches neither a disk nor a network."""
     produce, consume = connections(settings)
-    copiers = anyio.CapacityLimiter(settings.copiers)
+    threads = Threads.of_each(settings.copiers)
     allowance = Allowance(settings.max_export_assets, settings.max_export_bytes)
-    shop = Workshop(ledger.storage, ledger, copiers, settings.worker_name, allowance)
+    shop = Workshop(ledger.storage, ledger, threads, settings.worker_name, allowance)
     announcer = Announcer(produce)
     consumption = Consumption()
-    fitness = Fitness(ledger, store, consumption)
+    fitness = Fitness(ledger, consumption)
     patience = Patience(settings.patience_seconds, settings.unavailable_seconds, int(settings.deadline_seconds))
     supervisor = Supervisor(shop, announcer, fitness, patience)
     handlers = Handlers(ledger, supervisor, announcer, settings.unavailable_seconds)

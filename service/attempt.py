@@ -18,7 +18,7 @@ from service.references import EXPORTS
 from service.segments import Extent, Segment, Written
 from service.storage.port import Hold, SourceFault, Storage, Watch
 
-_LOCK = "lock"
+_LOCK, _JOURNAL, _TREE = "lock", "journal.jsonl", "tree"
 _LET_GO_NS = 0
 """The time of an attempt's directory that says of an end what the journal had no room for: a time takes none."""
 
@@ -59,7 +59,7 @@ class Attempt:
 
     @property
     def tree(self) -> str:
-        return f"{self.key}/tree"
+        return f"{self.key}/{_TREE}"
 
     def prepare(self) -> None:
         """Makes the empty tree, and notes since when the machine is up."""
@@ -222,18 +222,10 @@ class Attempt:
     def prune(self, planned: Iterable[str]) -> list[str]:
         """Removes from the tree what the final plan does not have; returns what the plan has and the tree lacks."""
         names = set(planned)
-        found = set(self._tree_names())
+        found = set(_tree_names(self.storage, self.tree))
         for name in found - names:
             self.storage.remove(f"{self.tree}/{name}")
         return sorted(names - found)
-
-    def _tree_names(self) -> Iterator[str]:
-        directories = set(FOLDERS.values())
-        for name in self.storage.names(self.tree):
-            if name in directories:
-                yield from (f"{name}/{file}" for file in self.storage.names(f"{self.tree}/{name}"))
-            else:
-                yield name
 
     def directories(self) -> list[str]:
         """Everything from the tree's folders up to the root, in the order in which they must become durable."""
@@ -309,6 +301,74 @@ def clear_dead(ledger: Ledger, export_id: str) -> bool:
     return found
 
 
+def clear_superseded(ledger: Ledger, attempt: Attempt, watch: Watch) -> None:
+    """Removes what the dead attempts before this one have for nobody: this one needs the room.
+
+    Of finished media each version stays in the newest of them, for this attempt and the next. So an export in trouble
+    has the files of few attempts, however many there were, and of the others what their ends tell of it.
+    """
+    storage = attempt.storage
+    in_newer: set[tuple[str, str]] = set()
+    for number in reversed(range(1, attempt.number)):
+        key = attempt_key(attempt.export_id, number)
+        left = set(storage.names(key)) - {_LOCK, _JOURNAL}
+        hold = storage.hold(_lock(key)) if left else None
+        if hold is None:
+            continue
+        try:
+            # As in `clear_dead`: what was decided before we held the lock may be this attempt, about to be published.
+            if ledger.is_decided(attempt.export_id):
+                return
+            with suppress(Trouble):  # NFS keeps what a frozen process has open; the next attempt comes by again
+                in_newer |= _clear(storage, attempt.export_id, number, in_newer, watch)
+        finally:
+            hold.release()
+
+
+def _clear(
+    storage: Storage, export_id: str, number: int, spare: set[tuple[str, str]], watch: Watch
+) -> set[tuple[str, str]]:
+    """Leaves the attempt's finished media, but for those that can be spared; returns their names and versions."""
+    key = attempt_key(export_id, number)
+    directory = storage.version(key)
+    finished = {line["file"]: line["identity"] for line in journal(storage, export_id, number) if "file" in line}
+    there = list(_tree_names(storage, f"{key}/{_TREE}"))
+    kept = {(name, finished[name]) for name in there if name in finished} - spare
+    names = {name for name, _ in kept}
+    for name in there:
+        watch(0)
+        if name not in names:
+            storage.remove(f"{key}/{_TREE}/{name}")
+    for name in storage.names(key):
+        if name not in {_LOCK, _JOURNAL} and not (kept and name == _TREE):
+            storage.remove(f"{key}/{name}")
+    if not kept:
+        with suppress(Trouble):
+            _shorten_journal(storage, export_id, number)
+    if directory is not None and directory.mtime_ns == _LET_GO_NS:
+        storage.set_moment(key, _LET_GO_NS)
+    return kept
+
+
+def _shorten_journal(storage: Storage, export_id: str, number: int) -> None:
+    """To a line that says the same of the attempt's end; its time tells when the last file was finished."""
+    key = _journal(attempt_key(export_id, number))
+    noted = storage.version(key)
+    if noted is None:
+        return
+    lines = list(journal(storage, export_id, number))
+    known = {name: value for line in lines if "file" not in line for name, value in line.items()}
+    percents = [line["percent"] for line in lines if "percent" in line]
+    known |= {"percent": max(percents)} if percents else {}
+    line = {**known, "new_files": _new_files(lines)}
+    storage.assemble(key, [json.dumps(line, separators=(",", ":")).encode()], noted.mtime_ns, _unwatched)
+
+
+def _new_files(lines: Iterable[Mapping[str, Any]]) -> int:
+    """How many the attempt finished itself."""
+    return sum(line.get("new_files", 0) + ("file" in line and "adopted" not in line) for line in lines)
+
+
 def _is_dead(storage: Storage, key: str) -> bool:
     return storage.pulse(_lock(key)) is not None and _is_free(storage, _lock(key))
 
@@ -360,7 +420,7 @@ def _past(storage: Storage, export_id: str, number: int) -> Past | None:
     if not lines or noted is None or directory is None:
         return None  # swept, or dead before its first word
     known = {name: value for line in lines for name, value in line.items()}
-    new_files = sum("file" in line and "adopted" not in line for line in lines)
+    new_files = _new_files(lines)
     return Past(
         number=number,
         stage=known.get("stage"),
@@ -394,12 +454,21 @@ def percent_floor(ledger: Ledger, export_id: str) -> int:
     return floor
 
 
+def _tree_names(storage: Storage, tree: str) -> Iterator[str]:
+    directories = set(FOLDERS.values())
+    for name in storage.names(tree):
+        if name in directories:
+            yield from (f"{name}/{file}" for file in storage.names(f"{tree}/{name}"))
+        else:
+            yield name
+
+
 def _lock(key: str) -> str:
     return f"{key}/{_LOCK}"
 
 
 def _journal(key: str) -> str:
-    return f"{key}/journal.jsonl"
+    return f"{key}/{_JOURNAL}"
 
 
 def _facts(key: str) -> str:

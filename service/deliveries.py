@@ -18,6 +18,7 @@ _TRAVEL_MARKS = ("x-delivery-count", "x-death", "x-first-death-", "x-last-death-
 
 # A frame has 128 KiB (frame_max), and a header's text may take four bytes a character.
 _HEADERS_SENT_ON_CHARACTERS = 16 * 1024
+_PUT_OFF = "x-put-off"
 _SHORT_TEXT_BYTES = 255
 """Of a property, by AMQP."""
 
@@ -66,6 +67,11 @@ class Delivery:
         return parent if isinstance(parent, str) and len(parent) <= 256 else None
 
     @property
+    def was_put_off(self) -> bool:
+        """The export was in trouble already."""
+        return _PUT_OFF in self.message.headers
+
+    @property
     def routing_key(self) -> str:
         return self.message.raw_message.routing_key or ""
 
@@ -89,6 +95,11 @@ def anew(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope
     if not 0 < len(message_id.encode()) <= _SHORT_TEXT_BYTES:
         message_id = f"{export_id}:{topology.START}"
     return Envelope(topology.START, body, message_id, export_id, plain, is_persistent=True)
+
+
+def put_off(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
+    """The same, for an export in trouble: who takes it up knows that there is no hurry."""
+    return anew(export_id, body, {**headers, _PUT_OFF: 1})
 
 
 async def _settle(answer: Awaitable[None]) -> None:

@@ -7,14 +7,14 @@ import time
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TypeVar, TypeVarTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
 
 from contracts import ErrorCode, ExportCancelled, ExportStart, Layout, Project, Stage, State
-from service.attempt import Attempt, Lost, begin, percent_floor
+from service.attempt import Attempt, Lost, begin, clear_superseded, percent_floor
 from service.contents import MANIFEST, OTIOZ_CONTENT
 from service.copying import copy_all, is_fault
 from service.earlier import earlier_export
@@ -43,14 +43,28 @@ Ts = TypeVarTuple("Ts")
 BACK_OFF_SECONDS = (0.2, 1.0)
 
 
+class Threads(NamedTuple):
+    """Those that wait for files, shared by all exports of a process.
+
+    Apart from anyio's own, which decisions and signs of life need; and those that look from those that copy, who may be
+    long at a file.
+    """
+
+    copiers: anyio.CapacityLimiter
+    lookers: anyio.CapacityLimiter
+
+    @classmethod
+    def of_each(cls, count: int) -> "Threads":
+        return cls(anyio.CapacityLimiter(count), anyio.CapacityLimiter(count))
+
+
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Where exports are made, and how many files at once."""
+    """Where exports are made, and by how many at once."""
 
     storage: Storage
     ledger: Ledger
-    copiers: anyio.CapacityLimiter
-    """Shared by all exports of a process; apart from anyio's own threads, which others need for other things."""
+    threads: Threads
     worker: str = ""
     """Who notes an unexpected error; without a name (`run`) the error counts against no export."""
     allowance: Allowance = field(default_factory=Allowance)
@@ -62,10 +76,10 @@ async def export(command: ExportStart, shop: Workshop, report: Report, stop: Sto
     Any number of times gives the same. Raises Trouble for what only this machine cannot do, and Interrupted when
     `stop` is set: in both cases nothing was decided, and the same call goes on later.
     """
-    store = await to_thread.run_sync(shop.ledger.open)
+    shop = replace(shop, ledger=await to_thread.run_sync(shop.ledger.bound))
     decision = await rival_finished(shop.ledger, command.export_id, stop)
     if decision is None:
-        return await _try(command, shop, store, report, stop)
+        return await _try(command, shop, report, stop)
     await to_thread.run_sync(_publish, shop.ledger, command.export_id, decision)
     return decision
 
@@ -91,10 +105,10 @@ def _publish(ledger: Ledger, export_id: str, decision: Decision) -> None:
         ledger.clean(export_id)
 
 
-async def _try(command: ExportStart, shop: Workshop, store: str, report: Report, stop: Stop) -> Decision:
+async def _try(command: ExportStart, shop: Workshop, report: Report, stop: Stop) -> Decision:
     """One attempt, up to a published decision: its own, or that of a rival who was faster."""
     try:
-        return await _try_alone(command, shop, store, report, stop)
+        return await _try_alone(command, shop, report, stop)
     except Trouble:
         # A swept or overtaken attempt first shows as a file that is not there.
         decided = await to_thread.run_sync(shop.ledger.decision, command.export_id)
@@ -104,7 +118,7 @@ async def _try(command: ExportStart, shop: Workshop, store: str, report: Report,
     return decided
 
 
-async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: Report, stop: Stop) -> Decision:
+async def _try_alone(command: ExportStart, shop: Workshop, report: Report, stop: Stop) -> Decision:
     """One attempt, as if there were no rivals."""
     project = _project_of(command)
     attempt, floor = await to_thread.run_sync(_begin, command, shop)
@@ -112,9 +126,9 @@ async def _try_alone(command: ExportStart, shop: Workshop, store: str, report: R
     halt = Halt(stop)
     work = _Work(command, project, shop, attempt, meter, halt)
     try:
-        wanted = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt, store))
+        wanted = await _work_out(work, Meanwhile(shop.ledger, attempt, meter, report, halt))
         # Still held: a sweep beside this must not take the files for abandoned between here and the decision.
-        await to_thread.run_sync(shop.ledger.insist_on, store)
+        await to_thread.run_sync(shop.ledger.open)
         decision = await to_thread.run_sync(shop.ledger.decide, command.export_id, wanted)
         meter.stepped(State.CANCELLING if isinstance(decision.event, ExportCancelled) else State.PUBLISHING)
         report(meter.snapshot())
@@ -201,8 +215,9 @@ class _Work:
         """Everything up to the decision, which the caller makes."""
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         async with self._at(Stage.PLANNING, State.PLANNING):
+            await self._in_a_thread(clear_superseded, self.shop.ledger, self.attempt, self._stepped)
             draft = await to_thread.run_sync(self._draft)
-            facts = await survey(draft, self.shop.storage, int(self.shop.copiers.total_tokens), self._looked)
+            facts = await survey(draft, self.shop.storage, self.shop.threads.lookers, self._looked)
             plan = await to_thread.run_sync(self._settled, draft, facts)
             await to_thread.run_sync(self.attempt.note_facts, facts)
         async with self._at(Stage.COPYING, State.COPYING):
@@ -245,7 +260,7 @@ class _Work:
 
     async def _in_a_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """For what may take long: not among anyio's own threads, which signs of life need."""
-        return await to_thread.run_sync(work, *arguments, limiter=self.shop.copiers)
+        return await to_thread.run_sync(work, *arguments, limiter=self.shop.threads.copiers)
 
     # ---- media
 
@@ -254,7 +269,9 @@ class _Work:
         media = await self._in_a_thread(self.attempt.adopt, plan.copies, self._stepped)
         await to_thread.run_sync(self._expect, plan, media)
         for pause in (*BACK_OFF_SECONDS, None):
-            results = await copy_all(plan.without(media), self.attempt, self.meter, self.halt, self.shop.copiers)
+            results = await copy_all(
+                plan.without(media), self.attempt, self.meter, self.halt, self.shop.threads.copiers
+            )
             media |= {name: result for name, result in results.items() if isinstance(result, Written)}
             faults = {copy.uri: str(results[copy.name]) for copy in plan.copies if is_fault(results.get(copy.name))}
             again = await self._look_once_more(plan.draft, facts, faults, pause)
@@ -279,7 +296,7 @@ class _Work:
             insist_on_one(doubted, self.shop.storage)
             return doubted
         await anyio.sleep(pause if faults else 0)
-        return doubted | await look_again(draft, doubted, self.shop.storage)
+        return doubted | await look_again(draft, doubted, self.shop.storage, self.shop.threads.lookers, self._looked)
 
     def _expect(self, plan: Plan, media: Mapping[str, Written]) -> None:
         """Totals for the progress, and whether there is room, before a byte is copied."""
@@ -349,7 +366,7 @@ class _Work:
         await to_thread.run_sync(self._make_directories_durable)
 
     async def _in_threads(self, keys: list[str]) -> None:
-        share = -(-len(keys) // int(self.shop.copiers.total_tokens))
+        share = -(-len(keys) // int(self.shop.threads.copiers.total_tokens))
         async with anyio.create_task_group() as threads:
             for start in range(0, len(keys), share):
                 threads.start_soon(self._in_a_thread, self._make_all_durable, keys[start : start + share])

@@ -21,7 +21,6 @@ class Fitness:
     """Whether the roots are there, and the exports root is the one that this worker started with."""
 
     ledger: Ledger
-    store: str
     consumption: Consumption
     fault: str | None = None
     """What is wrong, in a sentence."""
@@ -65,7 +64,7 @@ class Fitness:
         self._hanging += 1
         try:
             self.ledger.storage.check_roots()
-            self.ledger.insist_on(self.store)
+            self.ledger.open()
             self.ledger.touch()  # who can only read cannot even note that it cannot
         except Trouble as trouble:
             return trouble.detail

@@ -18,7 +18,7 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 
 from contracts import ErrorCode, ExportCancel, ExportDelete, topology
 from service.announce import EVENTS, Announcer
-from service.deliveries import Delivery, anew
+from service.deliveries import Delivery, put_off
 from service.errors import Trouble, Verdict
 from service.intake import Unusable, accept, read_message, refuse
 from service.ledger import Decision, Ledger
@@ -28,8 +28,10 @@ from service.undeliverable import revive
 log = logging.getLogger(__name__)
 
 AFTER_AN_ERROR_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
-NEWER_VERSION_TRIES = 20
-"""How often a message of a newer contract is handed on, with a pause each time, before it is decided failed."""
+PERHAPS_ANOTHER_CAN = {ErrorCode.UNSUPPORTED_VERSION, ErrorCode.PROJECT_UNAVAILABLE}
+"""Another worker may know the newer contract, or find the file with the project."""
+HANDED_ON_TIMES = 20
+"""How often such a message is, with a pause each time, before it is decided failed."""
 _SMALL_MESSAGES_AT_ONCE = 20
 
 
@@ -49,14 +51,14 @@ class Handlers:
             await self.supervisor.tell(accepted, delivery.traceparent)
             await delivery.done()
             return
-        match await self.supervisor.attach(accepted, delivery.traceparent):
+        match await self.supervisor.attach(accepted, delivery.traceparent, was_put_off=delivery.was_put_off):
             case Ending.TOLD:
                 await delivery.done()
             case Ending.HAND_BACK:
                 await delivery.hand_back()
             case Ending.LATER:
                 # To the end of the queue: what is handed back comes at once, before all others.
-                await self.announcer.send(anew(accepted.export_id, delivery.body, delivery.headers_to_send_on))
+                await self.announcer.send(put_off(accepted.export_id, delivery.body, delivery.headers_to_send_on))
                 await delivery.done()
             case ending:
                 assert_never(ending)
@@ -64,16 +66,22 @@ class Handlers:
     async def on_export_cancel(self, delivery: Delivery) -> None:
         """Stores the wish, which whoever works on the export obeys, now or when it is taken up."""
         wish = await to_thread.run_sync(read_message, delivery.body, ExportCancel)
-        await to_thread.run_sync(self.ledger.cancel, wish.export_id, wish.reason)
+        await to_thread.run_sync(self._keep, self.ledger.cancel, wish)
         self.supervisor.cancel(wish.export_id)
         await delivery.done()
 
     async def on_export_delete(self, delivery: Delivery) -> None:
         """Removes what is finished, cancels what is not."""
         wish = await to_thread.run_sync(read_message, delivery.body, ExportDelete)
-        await to_thread.run_sync(self.ledger.delete, wish.export_id, wish.reason)
+        await to_thread.run_sync(self._keep, self.ledger.delete, wish)
         self.supervisor.cancel(wish.export_id)
         await delivery.done()
+
+    def _keep(self, store: Callable[[str, str], None], wish: ExportCancel | ExportDelete) -> None:
+        """Raises Trouble unless the root is the right one, before and after: under a mount the wish would be lost."""
+        self.ledger.open()
+        store(wish.export_id, wish.reason)
+        self.ledger.open()
 
     async def on_export_dead(self, delivery: Delivery) -> None:
         """A command that was delivered too often: decided failed if it is to blame for that, else sent anew."""
@@ -114,18 +122,18 @@ class Handlers:
             await self._not_now(delivery, trouble)
 
     async def _not_now(self, delivery: Delivery, trouble: Trouble) -> None:
-        """Another worker may know a newer contract, or have its storage."""
+        """Another worker may do better, or this one later."""
         # What comes back again and again within seconds is said once.
-        is_news = trouble.code is not ErrorCode.UNSUPPORTED_VERSION or delivery.earlier_deliveries == 0
+        is_news = trouble.code not in PERHAPS_ANOTHER_CAN or delivery.earlier_deliveries == 0
         level = logging.WARNING if is_news else logging.DEBUG
         log.log(level, "a message of %s is handed back: %s", delivery.routing_key, trouble.detail)
-        if trouble.code is not ErrorCode.UNSUPPORTED_VERSION:
+        if trouble.code not in PERHAPS_ANOTHER_CAN:
             await self.supervisor.fitness.look()
             # Longer each time, as far as the broker counts: it gives up on what comes back too often.
             await self._wait(min(AFTER_AN_ERROR_SECONDS * (1 + delivery.earlier_deliveries), LONGEST_WAIT_SECONDS))
             await delivery.hand_back()
-        elif delivery.earlier_deliveries < NEWER_VERSION_TRIES:
-            await self._wait(self.unavailable_seconds / NEWER_VERSION_TRIES)
+        elif delivery.earlier_deliveries < HANDED_ON_TIMES:
+            await self._wait(self.unavailable_seconds / HANDED_ON_TIMES)
             await delivery.hand_back_counted()
         else:
             verdict = Verdict(trouble.code, f"{trouble.detail}, and no other worker took it")

@@ -92,6 +92,7 @@ def _refuse(seen: Glance, body: bytes, verdict: Verdict, ledger: Ledger) -> Deci
     fingerprint = hashlib.sha256(body).hexdigest()
     decision = ledger.refuse(seen.export_id, fingerprint, error, seen.project_id, datetime.now(UTC))
     ledger.owe(seen.export_id)
+    ledger.open()  # what was written where the root is to be mounted is not kept
     return decision
 
 
@@ -177,7 +178,8 @@ async def _project_of(command: ExportStart, ledger: Ledger) -> Project | None:
         return await to_thread.run_sync(_read_project, command.project_ref, ledger.storage)
     except SourceFault as fault:
         what = "is not there" if isinstance(fault, SourceMissing) else str(fault)
-        raise Verdict(ErrorCode.PROJECT_UNAVAILABLE, f'project_ref "{command.project_ref.uri[:200]}" {what}') from None
+        # Perhaps for this worker only, whose mount point is empty, or who may not read it.
+        raise Trouble(ErrorCode.PROJECT_UNAVAILABLE, f'project_ref "{command.project_ref.uri[:200]}" {what}') from None
 
 
 def _read_project(reference: ProjectRef, storage: Storage) -> Project:

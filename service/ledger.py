@@ -6,7 +6,7 @@ Reads and writes them; knows nothing of copying. The layout is in ARCHITECTURE.m
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
 
@@ -77,6 +77,8 @@ class Ledger:
     """The records of one exports root."""
 
     storage: Storage
+    store: str | None = None
+    """The root's id, if it must be that one: another may be mounted in its place."""
 
     # ---- the root itself
 
@@ -90,17 +92,18 @@ class Ledger:
         return self.open()
 
     def open(self) -> str:
-        """The root's id. Raises Trouble(storage_unavailable) when this is no exports root."""
+        """The root's id. Raises Trouble(storage_unavailable) when this is no exports root, or not the one it was."""
         body = self.storage.get(_STORE)
         if body is None:
             raise Trouble(ErrorCode.STORAGE_UNAVAILABLE, "the exports root has no .exports/store.json: is it mounted?")
         store: str = json.loads(body)["store"]
+        if self.store not in {None, store}:
+            raise Trouble(ErrorCode.STORAGE_UNAVAILABLE, "another exports root was mounted in the place of this one")
         return store
 
-    def insist_on(self, store: str) -> None:
-        """Raises Trouble(storage_unavailable) when the exports root is no longer the one with this id."""
-        if self.open() != store:
-            raise Trouble(ErrorCode.STORAGE_UNAVAILABLE, "another exports root was mounted in the place of this one")
+    def bound(self) -> "Ledger":
+        """The same records, and never those of another root. Raises as `open` does."""
+        return replace(self, store=self.open())
 
     def touch(self) -> None:
         """Raises Trouble where nothing can be written."""
@@ -439,8 +442,11 @@ class Ledger:
         self.storage.remove(trash)
         self.storage.make_directories(trash)
         for number, attempt in enumerate(attempts):
-            self.storage.rename(f"{attempt}/archive", f"{trash}/{number}.archive")
-            self.storage.rename(f"{attempt}/tree", f"{trash}/{number}.tree")
+            for name in ("archive", "tree"):
+                key = f"{attempt}/{name}"
+                # Another process that cleans may take the trash away meanwhile: this must not go on file by file then.
+                if not self.storage.rename(key, f"{trash}/{number}.{name}") and self.storage.version(key):
+                    raise Trouble(ErrorCode.IO_ERROR, f'another process clears export "{export_id}" away, too')
         self.storage.remove(trash)
 
     def clear_forgotten(self) -> None:

@@ -28,13 +28,12 @@ class Meanwhile:
     """What is done beside the work: report, show signs of life, look for a cancel and for a rival's decision."""
 
     ledger: Ledger
+    """Bound to the exports root that the export began in."""
     attempt: Attempt
     meter: Meter
     report: Report
     halt: Halt
     """Ends the work of this attempt."""
-    store: str
-    """The exports root that the export began in."""
 
     async def go_on(self) -> None:
         """Runs until cancelled.
@@ -68,7 +67,7 @@ class Meanwhile:
 
     def _look(self, steps_seen: int) -> int:
         """A pulse only if something moved: a process that waits for a dead disk must look frozen."""
-        self.ledger.insist_on(self.store)
+        self.ledger.open()
         obey_others(self.ledger, self.attempt.export_id)
         steps = self.meter.steps
         if steps != steps_seen:

@@ -13,14 +13,14 @@ from service.storage.local import LocalStorage
 
 
 @asynccontextmanager
-async def opened_storage(settings: StorageSettings) -> AsyncIterator[tuple[Ledger, str]]:
-    """The ledger of the configured storage, and its id. Raises Trouble when it is not there."""
+async def opened_storage(settings: StorageSettings) -> AsyncIterator[Ledger]:
+    """The ledger of the configured storage, for as long as it is that one. Raises Trouble when it is not there."""
     roots = {MEDIA: settings.media_root}
     trusted = roots if settings.trusted_checksums else ()
     opened = partial(LocalStorage, roots, settings.exports_root, scope=settings.media_scope, trusted=trusted)
     storage = await to_thread.run_sync(opened)
     try:
         await to_thread.run_sync(storage.check_roots)
-        yield Ledger(storage), await to_thread.run_sync(Ledger(storage).open)
+        yield await to_thread.run_sync(Ledger(storage).bound)
     finally:
         storage.close()

@@ -59,6 +59,7 @@ class _Run:
 
     command: ExportStart
     traceparent: str | None
+    first_pause_seconds: float
     stop: Stop = field(default_factory=Stop)
     wake: anyio.Event = field(default_factory=anyio.Event)
     """Ends a pause."""
@@ -67,14 +68,15 @@ class _Run:
     trouble: Trouble | None = None
     """The last one."""
     troubled_since: float = 0.0
-    pause_seconds: float = FIRST_PAUSE_SECONDS
+    pause_seconds: float = 0.0
+    """Once there is trouble."""
 
     def note(self, trouble: Trouble) -> None:
         if self.trouble is None or self.trouble.detail != trouble.detail:
             log.warning("export %s: %s", self.command.export_id, trouble.detail)
         if self.trouble is None or self.trouble.code is not trouble.code:
             self.troubled_since = monotonic()
-            self.pause_seconds = FIRST_PAUSE_SECONDS
+            self.pause_seconds = self.first_pause_seconds
         self.trouble = trouble
 
     async def pause(self) -> None:
@@ -120,16 +122,19 @@ class Supervisor:
             self._tasks = None
             tasks.cancel_scope.cancel()
 
-    async def attach(self, command: ExportStart, traceparent: str | None) -> Ending:
+    async def attach(self, command: ExportStart, traceparent: str | None, *, was_put_off: bool = False) -> Ending:
         """Waits for the end of the export, which is begun unless it is in progress.
 
-        `command` is an accepted one. Cancelling this call ends the waiting only.
+        `command` is an accepted one; if it `was_put_off`, its trouble is waited for with long pauses from the
+        beginning. Cancelling this call ends the waiting only.
         """
         if self._tasks is None or self.draining.is_set():
             return Ending.HAND_BACK
         run = self._runs.get(command.export_id)
         if run is None:
-            run = self._runs[command.export_id] = _Run(command, traceparent)
+            run = self._runs[command.export_id] = _Run(
+                command, traceparent, LONGEST_PAUSE_SECONDS if was_put_off else FIRST_PAUSE_SECONDS
+            )
             log.info("export %s: taken up", command.export_id)
             self._tasks.start_soon(self._carry_out, run)
         await run.ended.wait()

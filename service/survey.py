@@ -28,21 +28,21 @@ Looked = Callable[[], None]
 
 
 async def survey(
-    draft: Draft, storage: Storage, threads: int = _THREADS, looked: Looked | None = None
+    draft: Draft, storage: Storage, lookers: anyio.CapacityLimiter | None = None, looked: Looked | None = None
 ) -> dict[str, Fact]:
     """One fact for each uri that the draft wants; whatever seems absent is looked for again.
 
-    Several `threads` look, since a look at a slow store mostly waits; not those that copy, which may be long at a file.
+    `lookers` has the threads that look: several, since a look at a slow store mostly waits.
     Raises Verdict(reference_refused) for a reference outside every root, and Trouble(storage_unavailable) when a root
     is not there, or none of the files can be had.
     """
     await to_thread.run_sync(storage.check_roots)
-    facts = await look_at(draft, draft.wanted, storage, threads, looked)
+    facts = await look_at(draft, draft.wanted, storage, lookers, looked)
     for pause in _LOOK_AGAIN_AFTER_SECONDS:
         if all(isinstance(fact, Found) for fact in facts.values()):
             break
         await anyio.sleep(pause)
-        again = await look_again(draft, facts, storage)
+        again = await look_again(draft, facts, storage, lookers, looked)
         facts |= again
         if all(isinstance(fact, Missing) for fact in again.values()):
             break
@@ -66,26 +66,33 @@ def insist_on_one(facts: Facts, storage: Storage) -> None:
     )
 
 
-async def look_again(draft: Draft, facts: Facts, storage: Storage) -> dict[str, Fact]:
+async def look_again(
+    draft: Draft,
+    facts: Facts,
+    storage: Storage,
+    lookers: anyio.CapacityLimiter | None = None,
+    looked: Looked | None = None,
+) -> dict[str, Fact]:
     """A second look at whatever was not found, with the roots still the same ones."""
     await to_thread.run_sync(storage.check_roots)
-    return await look_at(draft, (one for one in draft.wanted if not isinstance(facts[one.uri], Found)), storage)
+    doubted = (one for one in draft.wanted if not isinstance(facts[one.uri], Found))
+    return await look_at(draft, doubted, storage, lookers, looked)
 
 
 async def look_at(
     draft: Draft,
     wanted: Iterable[Wanted],
     storage: Storage,
-    threads: int = _THREADS,
+    lookers: anyio.CapacityLimiter | None = None,
     looked: Looked | None = None,
 ) -> dict[str, Fact]:
     """The facts of those files; each file once, however many assets share it. Raises as `survey` does."""
     # A file that is both copied whole and cut counts as one to be cut: the last one of a uri wins.
     by_uri = {one.uri: one for one in sorted(wanted, key=lambda one: one.slice_ms is not None)}
-    looking = _Looking(draft, list(by_uri.values()), storage, looked)
-    async with anyio.create_task_group() as lookers:
-        for _ in range(threads):
-            lookers.start_soon(looking.go_on)
+    looking = _Looking(draft, list(by_uri.values()), storage, lookers or anyio.CapacityLimiter(_THREADS), looked)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(int(looking.lookers.total_tokens)):
+            tasks.start_soon(looking.go_on)
     return looking.facts()
 
 
@@ -96,6 +103,7 @@ class _Looking:
     draft: Draft
     wanted: Sequence[Wanted]
     storage: Storage
+    lookers: anyio.CapacityLimiter
     looked: Looked | None
     _seen: dict[int, dict[str, Fact] | ExportError] = field(default_factory=dict)
     _next: int = 0
@@ -105,7 +113,9 @@ class _Looking:
             self._next += _LOOKS_PER_HOP
             batch = self.wanted[start : start + _LOOKS_PER_HOP]
             try:
-                self._seen[start] = await to_thread.run_sync(_facts, self.draft, batch, self.storage)
+                self._seen[start] = await to_thread.run_sync(
+                    _facts, self.draft, batch, self.storage, limiter=self.lookers
+                )
             except ExportError as fault:
                 self._seen[start] = fault
                 self._next = len(self.wanted)

@@ -48,7 +48,7 @@ class Roots:
         self.trusted = frozenset(trusted)
         self._disk = disk
         self._paths = {name: str(path.absolute()) for name, path in sources.items()}
-        self._readable = {**self._paths, EXPORTS: str(exports.absolute())}
+        self._exports = str(exports.absolute())
         self._opened: dict[str, int] = {}
 
     @cached_property
@@ -72,14 +72,16 @@ class Roots:
     def _root(self, name: str) -> int:
         """A descriptor of the root; opened once, so that all of an export is read from one and the same tree."""
         if name not in self._opened:
-            path = self._readable[name]
-            try:
-                descriptor = self._disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            except OSError as fault:
-                raise _unavailable(f'the {name} root "{path}" cannot be opened: {fault.strerror}') from fault
+            descriptor = self._open_root(name, self._paths[name])
             if self._opened.setdefault(name, descriptor) != descriptor:
                 self._let_go(descriptor)  # another thread was faster
         return self._opened[name]
+
+    def _open_root(self, name: str, path: str) -> int:
+        try:
+            return self._disk.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as fault:
+            raise _unavailable(f'the {name} root "{path}" cannot be opened: {fault.strerror}') from fault
 
     def _is_unchanged(self, name: str) -> None:
         path = self._paths[name]
@@ -96,17 +98,21 @@ class Roots:
 
     @contextlib.contextmanager
     def _opened_source(self, source: Source) -> Iterator[tuple[int, Version]]:
-        root = self._root(source.root)
-        with _AS_SOURCE_FAULT:
-            descriptor = self._disk.open_beneath(root, source.key)
-        try:
+        with contextlib.ExitStack() as opened:
+            if source.root == EXPORTS:
+                # Whatever else is done in it goes by its path: this must not go on in a root that was moved since.
+                root = self._open_root(EXPORTS, self._exports)
+                opened.callback(self._let_go, root)
+            else:
+                root = self._root(source.root)
+            with _AS_SOURCE_FAULT:
+                descriptor = self._disk.open_beneath(root, source.key)
+            opened.callback(self._let_go, descriptor)
             with _AS_SOURCE_FAULT:
                 status = self._disk.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceUnreadable("is not a regular file")
             yield descriptor, version_of(status)
-        finally:
-            self._let_go(descriptor)
 
     def _let_go(self, descriptor: int) -> None:
         """Closes what was only read or held: whatever close(2) says, it is closed and nothing is lost."""

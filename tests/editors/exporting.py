@@ -10,7 +10,7 @@ import anyio
 
 from contracts import ExportCompleted, ExportOptions, ExportStart, Project
 from contracts.messages import ArchiveSummary
-from service.export import Workshop, export
+from service.export import Threads, Workshop, export
 from service.ledger import Ledger
 from service.model import FOLDERS
 from service.progress import Stop
@@ -74,7 +74,7 @@ class Studio:
     async def _export(self, command: ExportStart) -> object:
         ledger = Ledger(self.storage())
         ledger.open_or_make()
-        shop = Workshop(ledger.storage, ledger, anyio.CapacityLimiter(2))
+        shop = Workshop(ledger.storage, ledger, Threads.of_each(2))
         accepted = ledger.accept(command, command.project)
         return (await export(accepted, shop, lambda _: None, Stop())).event
 

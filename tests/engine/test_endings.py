@@ -11,7 +11,7 @@ import pytest
 from contracts import ErrorCode, ExportCancelled, ExportFailed, Stage
 from service.attempt import history
 from service.errors import Interrupted, Trouble, Verdict
-from service.export import Workshop, give_up
+from service.export import Threads, Workshop, give_up
 from service.judgement import Past, judge
 from service.ledger import Decision
 from service.progress import Stop
@@ -146,7 +146,7 @@ def given_up(bench: Bench, verdict: Verdict = POISON) -> Decision:
     ledger = bench.ledger()
     ledger.open_or_make()
     command = ledger.accept(start(small_project()), small_project())
-    return anyio.run(give_up, command, Workshop(ledger.storage, ledger, anyio.CapacityLimiter(1)), verdict)
+    return anyio.run(give_up, command, Workshop(ledger.storage, ledger, Threads.of_each(1)), verdict)
 
 
 def test_what_is_given_up_is_decided_and_cleared_and_told_again_in_the_same_bytes(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from contracts import ErrorCode, ExportCancelled, ExportStart, Outcome
 from contracts.messages import ArchiveSummary
 from gateway.published import _virtual
 from service.errors import Interrupted, Trouble
-from service.export import Workshop, export
+from service.export import Threads, Workshop, export
 from service.ledger import Decision, Ledger
 from service.model import FOLDERS
 from service.progress import Stop
@@ -63,7 +63,7 @@ def run(command: ExportStart, storage: Storage, copiers: int = 2) -> Decision:
 
 
 async def _run(command: ExportStart, storage: Storage, copiers: int) -> Decision:
-    shop = Workshop(storage, Ledger(storage), anyio.CapacityLimiter(copiers))
+    shop = Workshop(storage, Ledger(storage), Threads.of_each(copiers))
     return await export(command, shop, lambda _: None, Stop())
 
 

@@ -47,7 +47,7 @@ def facts_of(command: ExportStart, storage: MemoryStorage, signs: list[int]) -> 
     draft = plan_export(command, command.project, "folder")
 
     async def looked_at() -> dict[str, object]:
-        return dict(await survey(draft, storage, SIDE_BY_SIDE, lambda: signs.append(1)))
+        return dict(await survey(draft, storage, anyio.CapacityLimiter(SIDE_BY_SIDE), lambda: signs.append(1)))
 
     return anyio.run(looked_at)
 
@@ -81,7 +81,7 @@ def test_a_survey_that_is_told_to_stop_ends_before_all_is_looked_at(storage: Slo
         raise Interrupted
 
     async def stopped() -> None:
-        await survey(draft, storage, SIDE_BY_SIDE, stop)
+        await survey(draft, storage, anyio.CapacityLimiter(SIDE_BY_SIDE), stop)
 
     with pytest.raises(BaseExceptionGroup) as ended:
         anyio.run(stopped)

@@ -25,7 +25,7 @@ from contracts import (
     Terminal,
     Timeline,
 )
-from service.export import Workshop, export
+from service.export import Threads, Workshop, export
 from service.ledger import Ledger
 from service.progress import Stop
 from service.storage.disk import Disk
@@ -135,7 +135,7 @@ class Bench:
         try:
             ledger = Ledger(storage)
             ledger.open_or_make()
-            shop = Workshop(storage, ledger, anyio.CapacityLimiter(copiers), worker)
+            shop = Workshop(storage, ledger, Threads.of_each(copiers), worker)
             accepted = ledger.accept(command, command.project)
             return (await export(accepted, shop, self.seen.append, stop or Stop())).event
         finally:

@@ -142,7 +142,7 @@ class Stand:
         storage = LocalStorage({MEDIA: self.media}, self.exports, disk)
         try:
             storage.check_roots()
-            yield assemble(wanted, Ledger(storage), Ledger(storage).open())
+            yield assemble(wanted, Ledger(storage).bound())
         finally:
             storage.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.limits import MAX_MESSAGE_BYTES
-from service.handlers import NEWER_VERSION_TRIES
+from service.handlers import HANDED_ON_TIMES
 from tests.broker.commands import Document, export_start
 from tests.broker.listener import PROGRESS
 from tests.worker.stand import Stand, only_embedded
@@ -149,7 +149,7 @@ async def test_a_message_of_a_newer_contract_is_handed_on_and_fails_when_nobody_
     assert error["code"] == "unsupported_version"
     assert "no other worker took it" in error["detail"]
     handed_back = [record for record in caplog.records if "is handed back" in record.message]
-    assert len(handed_back) == NEWER_VERSION_TRIES + 1
+    assert len(handed_back) == HANDED_ON_TIMES + 1
     assert [record.levelname for record in handed_back].count("WARNING") == 1
     assert len(stand.terminals("bad")) == 1
 

@@ -177,7 +177,7 @@ def what_is_bad_is_thrown_away(patch: Patch) -> None:
 
 
 def a_newer_message_is_refused_by_the_first_who_has_it(patch: Patch) -> None:
-    patch.setattr("service.handlers.NEWER_VERSION_TRIES", 0)
+    patch.setattr("service.handlers.HANDED_ON_TIMES", 0)
 
 
 def a_command_is_sent_anew_with_the_marks_of_its_travels(patch: Patch) -> None:
@@ -225,8 +225,8 @@ def a_deletion_is_a_cancel(patch: Patch) -> None:
 
 
 def an_export_goes_with_its_connection(patch: Patch) -> None:
-    async def in_the_handler(supervisor: Supervisor, command: ExportStart, traceparent: str | None) -> Ending:
-        run = supervisor._runs[command.export_id] = _Run(command, traceparent)
+    async def in_the_handler(supervisor: Supervisor, command: ExportStart, *_: object, **__: object) -> Ending:
+        run = supervisor._runs[command.export_id] = _Run(command, None, 0.0)
         await supervisor._carry_out(run)
         return run.ending
 

@@ -18,5 +18,5 @@ async def test_checksums_are_believed_only_where_the_operator_says_so(trusted: b
     settings = StorageSettings(
         media_root=tmp_path / "media", exports_root=tmp_path / "exports", trusted_checksums=trusted
     )
-    async with opened_storage(settings) as (ledger, _):
+    async with opened_storage(settings) as ledger:
         assert set(ledger.storage.trusted) == ({"media"} if trusted else set())
