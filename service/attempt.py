@@ -179,12 +179,11 @@ class Attempt:
         self._note_end({"crashed_on": worker, "crash": error})
 
     def _note_end(self, line: dict[str, object]) -> None:
-        """An end without its note would look like a death, and five full disks like poison."""
+        """An end without its note would look like a death, and five full disks like poison. Raises Trouble."""
         try:
             self._note_if_kept(line)
         except Trouble:
-            with suppress(Trouble):
-                self.storage.set_moment(self.key, _LET_GO_NS)
+            self.storage.set_moment(self.key, _LET_GO_NS)
 
     def _note_if_kept(self, line: dict[str, object]) -> None:
         """In an attempt that was cleared away the note would be litter."""

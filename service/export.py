@@ -68,6 +68,17 @@ class Workshop:
     worker: str = ""
     """Who notes an unexpected error; without a name (`run`) the error counts against no export."""
     allowance: Allowance = field(default_factory=Allowance)
+    not_noted: list[tuple[Attempt, BaseException]] = field(default_factory=list)
+    """Attempts whose exports root was away when they ended, and what ended them."""
+
+    def note_the_rest(self) -> None:
+        """Notes what could not be noted, if that can be done now: what has no end is taken for a death."""
+        ends = []
+        with suppress(IndexError):  # another thread may take some
+            while True:
+                ends.append(self.not_noted.pop())
+        for attempt, end in ends:
+            _note_end(attempt, end, self)
 
 
 async def export(command: ExportStart, shop: Workshop, report: Report, stop: Stop) -> Decision:
@@ -137,7 +148,7 @@ async def _try_alone(command: ExportStart, shop: Workshop, report: Report, stop:
         report(meter.snapshot())
     except BaseException as end:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(_note_end, attempt, end, shop.worker)
+            await to_thread.run_sync(_note_end, attempt, end, shop)
         raise
     else:
         return decision
@@ -146,8 +157,16 @@ async def _try_alone(command: ExportStart, shop: Workshop, report: Report, stop:
             await to_thread.run_sync(attempt.end)
 
 
-def _note_end(attempt: Attempt, end: BaseException, worker: str) -> None:
+def _note_end(attempt: Attempt, end: BaseException, shop: Workshop) -> None:
     """Spares the export the suspicion that it kills its workers."""
+    try:
+        shop.ledger.open()
+        _note(attempt, end, shop.worker)
+    except Trouble:
+        shop.not_noted.append((attempt, end))
+
+
+def _note(attempt: Attempt, end: BaseException, worker: str) -> None:
     match end:
         case Lost():
             pass  # its files are another's, or gone

@@ -215,6 +215,7 @@ class Supervisor:
         return await to_thread.run_sync(self._judged, export_id)
 
     def _judged(self, export_id: str) -> Verdict | None:
+        self.shop.note_the_rest()
         if pulse_of_living(self.shop.ledger, export_id) is not None:
             return None  # somebody is at it, and may well come to an end
         past = history(self.shop.ledger, export_id)

@@ -1,6 +1,7 @@
 """A deletion, whenever it comes: afterwards nothing is visible, ever, and the id is answered as it was decided."""
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,21 @@ def test_a_finished_export_is_taken_away_and_a_repeat_still_tells_its_end(bench:
     assert bench.outcome() == decided
     assert not bench.ledger().is_cancelled("e1")
     nothing_is_left(bench)
+
+
+def test_who_clears_away_beside_another_never_removes_a_tree_file_by_file(bench: Bench) -> None:
+    """The other takes their trash away just before the one step: who decided before may be about to publish."""
+    with contextlib.suppress(Killed, BaseExceptionGroup):
+        bench.run(start(small_project()), dying("rename", "a-000001/tree"))
+    trash = bench.exports / ".exports/_trash/e1_attempts"
+    tree = set((bench.attempt(1) / "tree").rglob("*"))
+    (bench.exports / ".exports/e1/gone.json").write_text('{"reason": "deleted"}')
+    disk = before("rename", "a-000001/tree", lambda: shutil.rmtree(trash))
+    with pytest.raises(Trouble, match="another process clears"):
+        bench.ledger(disk).clean("e1")
+    assert set((bench.attempt(1) / "tree").rglob("*")) == tree
+    assert bench.ledger().clean("e1")
+    assert list(bench.attempt(1).iterdir()) == []
 
 
 def test_what_expired_stays_expired(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from contracts import ErrorCode
+from service.attempt import history
 from service.errors import Trouble
-from tests.engine.faulty import Call, SharingDisk, WatchedDisk, failing
+from tests.engine.faulty import Call, Killed, SharingDisk, WatchedDisk, dying, failing
 from tests.engine.workbench import (
     Bench,
     Undisturbed,
@@ -95,6 +97,62 @@ def test_what_an_earlier_attempt_copied_needs_no_space_again(bench: Bench) -> No
         return 16 * 1024 * 1024 + 800_000 if name == "free_bytes" else real(*arguments)
 
     completed(bench.run(start(small_project()), WatchedDisk(just_enough)))
+
+
+@pytest.mark.parametrize(
+    ("call", "file", "left"),
+    [
+        ("rename", "004_fin_video.mp4.part", "tree/videos/004_fin_video.mp4.part"),
+        ("rename", "a-000001/archive.part", "archive.part"),
+        ("fsync", "a-000001/archive", "archive"),
+    ],
+)
+def test_what_a_dead_attempt_cannot_hand_on_is_gone_when_the_next_asks_for_room(
+    bench: Bench, call: str, file: str, left: str
+) -> None:
+    with contextlib.suppress(Killed, BaseExceptionGroup):
+        bench.run(start(small_project()), dying(call, file))
+    dead = bench.attempt(1)
+    assert (dead / left).exists()
+    found: list[list[str]] = []
+
+    def look(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+        if name == "free_bytes":
+            found.append([str(path.relative_to(dead)) for path in dead.rglob("*") if path.is_file()])
+        return real(*arguments)
+
+    completed(bench.run(start(small_project()), WatchedDisk(look)))
+    [there] = found
+    assert left not in there
+    assert "tree/images/001_intro_image.png" in there, "what can be handed on stays"
+    assert {name.partition("/")[0] for name in there} == {"journal.jsonl", "lock", "tree"}
+    assert all(name.count("/") != 1 for name in there), "no text stays"
+
+
+def test_an_export_that_is_in_trouble_for_long_does_not_fill_the_disk(bench: Bench) -> None:
+    """Each attempt finds what was finished and then too little room; the clock of the deadline goes on."""
+    with pytest.raises(Trouble):
+        bench.run(start(small_project()), failing("open", "/archive.part", errno.ENOSPC))
+    sizes = []
+    for _ in range(8):
+        with pytest.raises(Trouble):
+            bench.run(start(small_project()), WatchedDisk(no_room))
+        sizes.append(len([*bench.exports.rglob("*")]))
+    # Of each attempt more are its directory, its lock, and a journal of a line.
+    assert {later - earlier for earlier, later in itertools.pairwise(sizes[2:])} == {3}
+    ends = history(bench.ledger(), "e1")
+    assert [past.ended for past in ends] == ["trouble"] * 9
+    assert [past.new_files for past in ends] == [7, *[0] * 8]
+    assert all(past.began_ns for past in ends)
+    first, later = ends[0], ends[-1]
+    assert first.last_file_ns is not None
+    assert later.began_ns is not None
+    assert first.last_file_ns < later.began_ns
+    completed(bench.run(start(small_project())))
+
+
+def no_room(name: str, real: Call, arguments: tuple[Any, ...]) -> Any:
+    return 0 if name == "free_bytes" else real(*arguments)
 
 
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

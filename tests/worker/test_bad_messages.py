@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 
+import anyio
 import pytest
 
 from contracts.limits import MAX_MESSAGE_BYTES
@@ -152,6 +153,18 @@ async def test_a_message_of_a_newer_contract_is_handed_on_and_fails_when_nobody_
     assert len(handed_back) == HANDED_ON_TIMES + 1
     assert [record.levelname for record in handed_back].count("WARNING") == 1
     assert len(stand.terminals("bad")) == 1
+
+
+async def test_a_project_that_one_worker_does_not_find_is_no_reason_to_fail(stand: Stand) -> None:
+    """Its mount point may be empty: the export is made by whoever finds the file, or when it is there."""
+    project = json.dumps(stand.project()).encode()
+    refers = referring_to("asset:later.json", hashlib.sha256(project).hexdigest())(stand)
+    async with stand.working(unavailable_seconds=10):
+        await stand.rabbit.send("export.start", refers)
+        await anyio.sleep(2)
+        assert stand.terminals("bad") == []
+        (stand.media / "later.json").write_bytes(project)
+        await stand.ended("bad")
 
 
 async def test_a_version_of_a_thousand_digits_is_in_no_log(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:

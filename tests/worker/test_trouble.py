@@ -123,6 +123,26 @@ async def test_files_that_come_in_time_are_exported(stand: Stand) -> None:
     assert end.document["outcome"] == "complete"
 
 
+async def test_a_wish_that_would_be_kept_where_the_root_is_to_be_mounted_is_handed_back(stand: Stand) -> None:
+    """The worker has not noticed yet that its exports root is away."""
+    async with stand.working(probe_seconds=60) as parts:
+        await stand.ask("e1")
+        end = await stand.ended("e1")
+        own = stand.exports.rename(stand.exports.with_name("own"))
+        stand.exports.mkdir()
+        assert parts.health.unready() == []
+        await stand.delete("e1")
+        await stand.cancel("e2")
+        await until(parts.health.unready)
+        assert list(stand.exports.iterdir()) == []
+        stand.exports.rmdir()
+        own.rename(stand.exports)
+        await parts.fitness.look()
+        await until(lambda: not stand.folder(end).exists())
+        await until(lambda: stand.ledger().is_cancelled("e2"))
+        await stand.rabbit.until_depth("export.delete", 0)
+
+
 async def test_a_worker_writes_nothing_to_another_root_in_the_place_of_its_own(stand: Stand) -> None:
     async with stand.working() as parts:
         own = stand.exports.rename(stand.exports.with_name("own"))
