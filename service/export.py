@@ -163,7 +163,8 @@ def _note_end(attempt: Attempt, end: BaseException, shop: Workshop) -> None:
         shop.ledger.open()
         _note(attempt, end, shop.worker)
     except Trouble:
-        shop.not_noted.append((attempt, end))
+        # A root that is away shows as an attempt that is gone; whether it is will be seen.
+        shop.not_noted.append((attempt, Trouble(end.code, end.detail) if isinstance(end, Lost) else end))
 
 
 def _note(attempt: Attempt, end: BaseException, worker: str) -> None:

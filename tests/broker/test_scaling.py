@@ -75,12 +75,12 @@ async def test_after_a_kill_the_next_goes_on_within_a_second_and_redoes_one_file
     before = await stage.until_files("killed", 4 * 3)
     attempt = attempt_of(stage, "killed")
     await until(lambda: is_in_a_long_file(attempt))
+    assert 1 <= len(begun(attempt)) <= COPIERS
     holder(stage, attempt).kill()
     going_on = stage.listener.wait_for("killed", lambda event: event.document.get("attempt") == 2)
     seconds = await seconds_of(going_on)
     print(f"from the kill to the next worker's first progress: {seconds:.3f} s")
     assert seconds < 5, "one where nothing else runs: python -m bench broker"
-    assert 1 <= len(begun(attempt)) <= COPIERS
     before = inodes(attempt / "tree", finished(attempt)) | before
     [end] = await stage.ended(message)
     assert end.document["attempt"] == 2

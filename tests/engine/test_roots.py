@@ -60,7 +60,7 @@ def test_a_root_that_was_moved_to_a_larger_disk_is_packed_from_its_new_place(ben
 
 def test_an_end_that_could_not_be_noted_while_the_root_was_away_is_noted_when_it_is_back(bench: Bench) -> None:
     """Five outages would look like five deaths."""
-    aside = bench.exports.with_name("aside")
+    aside = bench.exports.with_name("away")
 
     def take_away() -> None:
         bench.exports.rename(aside)
