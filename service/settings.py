@@ -98,7 +98,8 @@ class WorkerSettings(StorageSettings):
     """How long an export in trouble keeps its slot; then it waits at the end of the queue."""
     unavailable_seconds: Seconds = 600.0
     """How long none of a project's files may be found, by two workers whose roots are there (three times as long, if
-    there is one only), before the export is decided failed; and how long a message of a newer contract is handed on."""
+    there is one only), before the export is decided failed; and how long a message is handed on that is of a newer
+    contract, or whose `project_ref` is not found."""
     deadline_seconds: Seconds = 86_400.0
     """An export that finished no file for so long is decided failed."""
     lost_after_seconds: Seconds = 600.0
