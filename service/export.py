@@ -235,9 +235,10 @@ class _Work:
         """Everything up to the decision, which the caller makes."""
         await to_thread.run_sync(obey_others, self.shop.ledger, self.command.export_id)
         async with self._at(Stage.PLANNING, State.PLANNING):
-            await self._in_a_thread(clear_superseded, self.shop.ledger, self.attempt, self._stepped)
+            lookers = self.shop.threads.lookers
+            await to_thread.run_sync(clear_superseded, self.shop.ledger, self.attempt, self._stepped, limiter=lookers)
             draft = await to_thread.run_sync(self._draft)
-            facts = await survey(draft, self.shop.storage, self.shop.threads.lookers, self._looked)
+            facts = await survey(draft, self.shop.storage, lookers, self._looked)
             plan = await to_thread.run_sync(self._settled, draft, facts)
             await to_thread.run_sync(self.attempt.note_facts, facts)
         async with self._at(Stage.COPYING, State.COPYING):
