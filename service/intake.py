@@ -70,8 +70,14 @@ async def accept(body: bytes, headers: Mapping[str, object], ledger: Ledger) -> 
 def _accept(command: ExportStart, project: Project | None, ledger: Ledger) -> ExportStart:
     ledger.open()
     accepted = ledger.accept(command, project)
-    ledger.owe(command.export_id)
+    _owe(command.export_id, ledger)
     return accepted
+
+
+def _owe(export_id: str, ledger: Ledger) -> None:
+    """Unless it is decided: then it is owed since it was asked for, or told; and who wakes up late owes nothing."""
+    if not ledger.is_decided(export_id):
+        ledger.owe(export_id)
 
 
 async def refuse(body: bytes, headers: Mapping[str, object], verdict: Verdict, ledger: Ledger) -> Decision:
@@ -90,8 +96,8 @@ def _refuse(seen: Glance, body: bytes, verdict: Verdict, ledger: Ledger) -> Deci
     assert seen.export_id is not None  # noqa: S101 - the caller looked
     error = error_of(verdict, Stage.ACCEPTING)
     fingerprint = hashlib.sha256(body).hexdigest()
+    _owe(seen.export_id, ledger)
     decision = ledger.refuse(seen.export_id, fingerprint, error, seen.project_id, datetime.now(UTC))
-    ledger.owe(seen.export_id)
     ledger.open()  # what was written where the root is to be mounted is not kept
     return decision
 

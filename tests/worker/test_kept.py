@@ -1,9 +1,12 @@
 """In which order things are promised: a message is kept, and its end is owed, until somebody else has what it says."""
 
+import json
+
 import pytest
 
 from contracts import topology
 from demo.broker import Broker
+from service.intake import accept
 from tests.worker.stand import Brake, Stand, only_embedded, until
 
 pytestmark = only_embedded
@@ -53,3 +56,13 @@ async def test_a_worker_that_ends_stops_at_the_next_chunk_and_not_at_the_end_of_
         files = await stand.until_files("e1", 6)
         await stand.listener.copying("e1")
     assert [line["file"] for line in stand.journal("e1") if "file" in line] == list(files)
+
+
+async def test_who_was_frozen_with_a_command_and_wakes_up_after_its_end_owes_nothing(stand: Stand) -> None:
+    """Its message was given to another, and told: nobody would strike out what it notes, if it is killed next."""
+    async with stand.working():
+        message = await stand.ask("e1")
+        await stand.ended("e1")
+        await until(lambda: not stand.ledger().owed())
+    await accept(json.dumps(message).encode(), {}, stand.ledger())
+    assert stand.ledger().owed() == []
