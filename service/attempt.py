@@ -4,8 +4,8 @@ Nothing of it is visible until it is decided; nobody else writes to it, ever. Sy
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -277,26 +277,13 @@ def pulse_of_living(ledger: Ledger, export_id: str) -> tuple[int, int] | None:
 
 
 def clear_dead(ledger: Ledger, export_id: str) -> bool:
-    """Removes the files of attempts that died undecided; whether there were any.
-
-    Each is held meanwhile, so that none comes to life under it; the lock stays, for its name is what is held.
-    """
+    """Removes the files of attempts that died undecided; whether there were any."""
     found = False
     for number in ledger.attempts(export_id):
-        key = attempt_key(export_id, number)
-        left = [name for name in ledger.storage.names(key) if name != _LOCK]
-        hold = ledger.storage.hold(_lock(key)) if left else None
-        if hold is None:
-            continue
-        try:
-            # An attempt decides while it holds its lock: now that it is ours, this answer cannot become untrue.
-            if ledger.is_decided(export_id):
-                return found
+        with _left_by_dead(ledger, export_id, number) as left:
             for name in left:
-                ledger.storage.remove(f"{key}/{name}")
-        finally:
-            hold.release()
-        found = True
+                ledger.storage.remove(f"{attempt_key(export_id, number)}/{name}")
+            found = found or bool(left)
     return found
 
 
@@ -306,21 +293,30 @@ def clear_superseded(ledger: Ledger, attempt: Attempt, watch: Watch) -> None:
     Of finished media each version stays in the newest of them, for this attempt and the next. So an export in trouble
     has the files of few attempts, however many there were, and of the others what their ends tell of it.
     """
-    storage = attempt.storage
     in_newer: set[tuple[str, str]] = set()
     for number in reversed(range(1, attempt.number)):
-        key = attempt_key(attempt.export_id, number)
-        left = set(storage.names(key)) - {_LOCK, _JOURNAL}
-        hold = storage.hold(_lock(key)) if left else None
-        if hold is None:
-            continue
-        try:
-            # As in `clear_dead`: what was decided before we held the lock may be this attempt, about to be published.
-            if ledger.is_decided(attempt.export_id):
-                return
+        with _left_by_dead(ledger, attempt.export_id, number) as left:
+            if {_JOURNAL}.issuperset(left):
+                continue
             with suppress(Trouble):  # NFS keeps what a frozen process has open; the next attempt comes by again
-                in_newer |= _clear(storage, attempt.export_id, number, in_newer, watch)
-        finally:
+                in_newer |= _clear(ledger.storage, attempt.export_id, number, in_newer, watch)
+
+
+@contextmanager
+def _left_by_dead(ledger: Ledger, export_id: str, number: int) -> Iterator[list[str]]:
+    """What is in an attempt that died undecided, but for its lock; nothing of any other.
+
+    It is held meanwhile, so that it does not come to life under whoever clears it; the lock stays, for its name is what
+    is held.
+    """
+    key = attempt_key(export_id, number)
+    left = [name for name in ledger.storage.names(key) if name != _LOCK]
+    hold = ledger.storage.hold(_lock(key)) if left else None
+    try:
+        # An attempt decides while it holds its lock: once that is ours, this answer cannot become untrue.
+        yield [] if hold is None or ledger.is_decided(export_id) else left
+    finally:
+        if hold is not None:
             hold.release()
 
 
@@ -330,7 +326,8 @@ def _clear(
     """Leaves the attempt's finished media, but for those that can be spared; returns their names and versions."""
     key = attempt_key(export_id, number)
     directory = storage.version(key)
-    finished = {line["file"]: line["identity"] for line in journal(storage, export_id, number) if "file" in line}
+    lines = list(journal(storage, export_id, number))
+    finished = {line["file"]: line["identity"] for line in lines if "file" in line}
     there = list(_tree_names(storage, f"{key}/{_TREE}"))
     kept = {(name, finished[name]) for name in there if name in finished} - spare
     names = {name for name, _ in kept}
@@ -343,24 +340,22 @@ def _clear(
             storage.remove(f"{key}/{name}")
     if not kept:
         with suppress(Trouble):
-            _shorten_journal(storage, export_id, number)
+            _shorten(storage, _journal(key), lines)
     if directory is not None and directory.mtime_ns == _LET_GO_NS:
         storage.set_moment(key, _LET_GO_NS)
     return kept
 
 
-def _shorten_journal(storage: Storage, export_id: str, number: int) -> None:
+def _shorten(storage: Storage, journal_key: str, lines: Sequence[Mapping[str, Any]]) -> None:
     """To a line that says the same of the attempt's end; its time tells when the last file was finished."""
-    key = _journal(attempt_key(export_id, number))
-    noted = storage.version(key)
+    noted = storage.version(journal_key)
     if noted is None:
         return
-    lines = list(journal(storage, export_id, number))
     known = {name: value for line in lines if "file" not in line for name, value in line.items()}
     percents = [line["percent"] for line in lines if "percent" in line]
     known |= {"percent": max(percents)} if percents else {}
     line = {**known, "new_files": _new_files(lines)}
-    storage.assemble(key, [json.dumps(line, separators=(",", ":")).encode()], noted.mtime_ns, _unwatched)
+    storage.assemble(journal_key, [json.dumps(line, separators=(",", ":")).encode()], noted.mtime_ns, _unwatched)
 
 
 def _new_files(lines: Iterable[Mapping[str, Any]]) -> int:

@@ -98,7 +98,7 @@ def anew(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope
 
 
 def put_off(export_id: str, body: bytes, headers: Mapping[str, object]) -> Envelope:
-    """The same, for an export in trouble: who takes it up knows that there is no hurry."""
+    """The same, for an export in trouble that waited already."""
     return anew(export_id, body, {**headers, _PUT_OFF: 1})
 
 

@@ -46,7 +46,7 @@ class Handlers:
 
     async def on_export_start(self, delivery: Delivery) -> None:
         """Settled when the export's end was announced; until then the broker keeps the message."""
-        accepted = await accept(delivery.body, delivery.headers, self.ledger)
+        accepted = await accept(delivery.body, delivery.headers, self.ledger, is_new=delivery.earlier_deliveries == 0)
         if isinstance(accepted, Decision):
             await self.supervisor.tell(accepted, delivery.traceparent)
             await delivery.done()

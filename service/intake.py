@@ -4,7 +4,7 @@ A message that is wrong speaks only for an id that nobody used before; otherwise
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
@@ -52,14 +52,17 @@ class Glance(NamedTuple):
     version: int | None
 
 
-async def accept(body: bytes, headers: Mapping[str, object], ledger: Ledger) -> ExportStart | Decision:
+async def accept(
+    body: bytes, headers: Mapping[str, object], ledger: Ledger, *, is_new: bool = True
+) -> ExportStart | Decision:
     """The accepted command; or the decision on an id whose first and only message is no good.
 
+    Unless it `is_new`, the message was handed on with a pause: what it refers to is looked for once.
     Raises Unusable for what must be put aside, and Trouble when another worker, or this one later, may do better.
     """
     try:
         command = await to_thread.run_sync(read_message, body, ExportStart)
-        project = await _project_of(command, ledger)
+        project = await _project_of(command, ledger, _LOOK_AGAIN_AFTER_SECONDS if is_new else ())
         return await to_thread.run_sync(_accept, command, project, ledger)
     except Verdict as verdict:
         return await refuse(body, headers, verdict, ledger)
@@ -70,14 +73,10 @@ async def accept(body: bytes, headers: Mapping[str, object], ledger: Ledger) -> 
 def _accept(command: ExportStart, project: Project | None, ledger: Ledger) -> ExportStart:
     ledger.open()
     accepted = ledger.accept(command, project)
-    _owe(command.export_id, ledger)
+    # What is decided is owed since it was asked for, or told: who wakes up after that owes nothing.
+    if not ledger.is_decided(command.export_id):
+        ledger.owe(command.export_id)
     return accepted
-
-
-def _owe(export_id: str, ledger: Ledger) -> None:
-    """Unless it is decided: then it is owed since it was asked for, or told; and who wakes up late owes nothing."""
-    if not ledger.is_decided(export_id):
-        ledger.owe(export_id)
 
 
 async def refuse(body: bytes, headers: Mapping[str, object], verdict: Verdict, ledger: Ledger) -> Decision:
@@ -96,8 +95,10 @@ def _refuse(seen: Glance, body: bytes, verdict: Verdict, ledger: Ledger) -> Deci
     assert seen.export_id is not None  # noqa: S101 - the caller looked
     error = error_of(verdict, Stage.ACCEPTING)
     fingerprint = hashlib.sha256(body).hexdigest()
-    _owe(seen.export_id, ledger)
+    was_decided = ledger.is_decided(seen.export_id)
     decision = ledger.refuse(seen.export_id, fingerprint, error, seen.project_id, datetime.now(UTC))
+    if not was_decided:
+        ledger.owe(seen.export_id)
     ledger.open()  # what was written where the root is to be mounted is not kept
     return decision
 
@@ -169,13 +170,13 @@ def _if_valid(kind: TypeAdapter[str], value: object) -> str | None:
 # ---- a project behind a reference
 
 
-async def _project_of(command: ExportStart, ledger: Ledger) -> Project | None:
+async def _project_of(command: ExportStart, ledger: Ledger, pauses: Sequence[float]) -> Project | None:
     """The project in the command, or the one that it refers to; nothing when that was read and stored before."""
     if command.project is not None or command.project_ref is None:
         return command.project
     if not await to_thread.run_sync(ledger.needs_project, command):
         return None
-    for pause in _LOOK_AGAIN_AFTER_SECONDS:
+    for pause in pauses:
         try:
             return await to_thread.run_sync(_read_project, command.project_ref, ledger.storage)
         except SourceFault:

@@ -79,12 +79,13 @@ class _Run:
             self.pause_seconds = self.first_pause_seconds
         self.trouble = trouble
 
-    async def pause(self) -> None:
-        """Longer each time; a cancel or the end of the worker cuts it short."""
-        with anyio.move_on_after(self.pause_seconds):
+    async def pause(self) -> bool:
+        """Longer each time; false when a cancel or the end of the worker cut it short."""
+        with anyio.move_on_after(self.pause_seconds) as whole:
             await self.wake.wait()
             self.wake = anyio.Event()
         self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+        return whole.cancelled_caught
 
     def interrupt(self) -> None:
         self.stop.set()
@@ -125,16 +126,15 @@ class Supervisor:
     async def attach(self, command: ExportStart, traceparent: str | None, *, was_put_off: bool = False) -> Ending:
         """Waits for the end of the export, which is begun unless it is in progress.
 
-        `command` is an accepted one; if it `was_put_off`, its trouble is waited for with long pauses from the
-        beginning. Cancelling this call ends the waiting only.
+        `command` is an accepted one; if it `was_put_off`, it is tried once before others have their turn again.
+        Cancelling this call ends the waiting only.
         """
         if self._tasks is None or self.draining.is_set():
             return Ending.HAND_BACK
         run = self._runs.get(command.export_id)
         if run is None:
-            run = self._runs[command.export_id] = _Run(
-                command, traceparent, LONGEST_PAUSE_SECONDS if was_put_off else FIRST_PAUSE_SECONDS
-            )
+            first_pause_seconds = self.patience.own_seconds if was_put_off else FIRST_PAUSE_SECONDS
+            run = self._runs[command.export_id] = _Run(command, traceparent, first_pause_seconds)
             log.info("export %s: taken up", command.export_id)
             self._tasks.start_soon(self._carry_out, run)
         await run.ended.wait()
@@ -206,9 +206,8 @@ class Supervisor:
             await self.fitness.look()
             if not self.fitness.is_fit:
                 return Ending.HAND_BACK
-            if monotonic() - run.troubled_since > self.patience.own_seconds:
-                return Ending.LATER
-            await run.pause()
+            if await run.pause() and monotonic() - run.troubled_since >= self.patience.own_seconds:
+                return Ending.LATER  # whoever takes it up tries it at once
 
     async def verdict_on(self, export_id: str) -> Verdict | None:
         """What earlier attempts say of an export, whoever made them."""

@@ -69,7 +69,7 @@ export function choose(patch) {
   plan();
 }
 
-export const without = (kind) => Object.keys(KINDS).filter((one) => (one === kind) !== state.kinds.includes(one));
+export const toggled = (kind) => Object.keys(KINDS).filter((one) => (one === kind) !== state.kinds.includes(one));
 
 export async function begin() {
   set({ busy: true });

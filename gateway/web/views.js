@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import htm from "htm";
-import { address, begin, cancel, choose, copy, enter, folders, go, history_, notify, picture, recent, state, without } from "./actions.js";
+import { address, begin, cancel, choose, copy, enter, folders, go, history_, notify, picture, recent, state, toggled } from "./actions.js";
 import { signIn, token } from "./api.js";
 import { ago, ARCHIVES, bytes, counted, headline, KINDS, missing, reason, SINGLE, STATES, sums, when } from "./words.js";
 
@@ -70,7 +70,7 @@ function Plan() {
     <fieldset class="kinds"><legend>What to export</legend>${Object.keys(KINDS).map((kind) => {
       const { exported, omitted, size_bytes } = plan.counts[kind];
       const chosen = kinds.includes(kind);
-      return html`<label class="card kind"><input type="checkbox" checked=${chosen} onChange=${() => choose({ kinds: without(kind) })} />
+      return html`<label class="card kind"><input type="checkbox" checked=${chosen} onChange=${() => choose({ kinds: toggled(kind) })} />
         <strong>${KINDS[kind]}</strong><span>${chosen ? sum(exported, size_bytes) : "left out"}</span>
         ${chosen && omitted > 0 && html`<span class="lacking">${omitted} not in it</span>`}</label>`;
     })}</fieldset>
