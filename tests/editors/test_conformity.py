@@ -171,3 +171,11 @@ def test_what_a_header_could_not_say_is_not_called_unknown_too() -> None:
 
 def _at(rate: Fraction) -> Media:
     return replace(FILM, picture=Picture(1920, 1080, frame_rate=rate, is_variable=False))
+
+
+@pytest.mark.parametrize("kind", [Kind.AUDIO, Kind.VIDEO])
+def test_a_recording_that_ended_before_it_began_is_another_kind_of_media(kind: Kind) -> None:
+    whole = {Kind.AUDIO: SPEECH, Kind.VIDEO: FILM}[kind]
+    assert lines([copy(1, kind, whole)]) == ()
+    [line] = lines([copy(1, kind, replace(whole, duration=Fraction(0)))])
+    assert line.startswith("Another kind of media")

@@ -22,7 +22,7 @@ from service.media import Container, Media, Picture, Sound
 from service.model import Plan
 from service.streaming_zip import Entry, plan_zip
 from service.timelines import TIMELINES, otioz_content, write_timeline
-from tests.core.projects import FOLDER, NOON, PENDING, completed, part, plan, project, section
+from tests.core.projects import FOLDER, NOON, PENDING, completed, found, part, plan, project, section
 from tests.editors.content_model import faults
 from tests.editors.footage import story
 from tests.editors.readers import Laid, in_cut, in_fcpxml, in_mlt, in_otio, in_premiere, parsed
@@ -241,6 +241,20 @@ def test_premiere_hears_mono_on_both_sides_and_stereo_as_a_pair() -> None:
         ("Stereo", "2", "002_intro_audio.wav"),
         ("Stereo", "2", "002_intro_audio.wav"),
     ]
+
+
+def test_premiere_is_never_asked_for_more_of_a_file_than_it_is_told_that_there_is() -> None:
+    """A narration that does not say how long it is, heard twice: from its beginning, and from two seconds on."""
+    own = Sentence(audio=completed("own.wav"))
+    told = project(section(Sentence(audio=part(0, 2_000, "n.aac")), own, Sentence(audio=part(2_000, 5_000, "n.aac"))))
+    root = parsed(written(plan(told, {"n.aac": found("n.aac", wav="no WAV")}), Timeline.PREMIERE))
+    whole = {file.get("id"): int(file.findtext("duration", "")) for file in root.iter("file") if len(file)}
+    asked = [
+        (int(item.findtext("out", "")), int(item.findtext("duration", "")), whole[item.find("file").get("id")])  # type: ignore[union-attr]
+        for item in root.iter("clipitem")
+    ]
+    assert max(stop for stop, _, _ in asked) == 150
+    assert all(stop <= of_item == of_file for stop, of_item, of_file in asked)
 
 
 def test_premiere_moves_a_film_and_its_sound_together() -> None:

@@ -79,6 +79,9 @@ async def test_an_export_of_the_command_line_is_none_of_the_workers_business(sta
     async with stand.working(**AT_ONCE) as parts, stand.rabbit.spied("export.start") as spy:
         await parts.reconciler.reconcile()
         assert await stand.rabbit.taken(spy, 0) == []
+        await stand.rabbit.send("export.start", {"export_id": "e1", "version": 1})
+        await stand.rabbit.until_depth("export.parked", 1)
+        assert stand.ledger().owed() == [], "not even where a bad message names it"
 
 
 async def test_what_was_decided_but_not_told_is_told_in_the_bytes_of_the_decision(stand: Stand) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.broker.commands import make_exports_root
 from tests.engine.faulty import NamingDisk, failing
-from tests.worker.stand import NarrowDisk, Stand, until
+from tests.worker.stand import Brake, NarrowDisk, Stand, until
 
 
 async def test_an_export_without_space_waits_in_its_slot_until_there_is_some(stand: Stand) -> None:
@@ -35,6 +35,16 @@ async def test_an_export_without_space_is_handed_to_a_worker_that_has_some(
         async with stand.working(worker_name="w2"):
             end = await stand.ended("e1")
     assert end.document["outcome"] == "complete"
+
+
+async def test_what_was_put_off_is_tried_once_for_each_turn(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the queue is empty it comes back at once: as often as it gives its slot away, and no more."""
+    async with stand.working(NarrowDisk()):
+        await stand.ask("e1")
+        await until(lambda: caplog.text.count("export e1: put off") == 1)
+        at_first = len(stand.attempts("e1"))
+        await until(lambda: caplog.text.count("export e1: put off") == 5)
+        assert 3 <= len(stand.attempts("e1")) - at_first <= 5
 
 
 async def test_an_export_in_trouble_lets_the_others_have_their_turn(stand: Stand) -> None:
@@ -121,6 +131,25 @@ async def test_files_that_come_in_time_are_exported(stand: Stand) -> None:
         (stand.media / "kept").rename(stand.media / "late")
         end = await stand.ended("e1")
     assert end.document["outcome"] == "complete"
+
+
+async def test_an_export_whose_root_goes_away_did_not_die(stand: Stand) -> None:
+    """It could not be noted while the root was away: that is made up for before anybody judges the export."""
+    brake = Brake()
+    async with stand.working(brake, probe_seconds=600) as parts:
+        await stand.ask("e1", stand.project(big=1))
+        await stand.until_files("e1", 6)
+        own = stand.exports.rename(stand.exports.with_name("own"))
+        stand.exports.mkdir()
+        await until(lambda: parts.supervisor.running == 0)
+        stand.exports.rmdir()
+        own.rename(stand.exports)
+        assert not any("trouble" in line for line in stand.journal("e1"))
+        await parts.fitness.look()
+        await until(lambda: len(stand.attempts("e1")) == 2)
+        assert any("trouble" in line for line in stand.journal("e1"))
+        brake.release.set()
+        await stand.ended("e1")
 
 
 async def test_a_wish_that_would_be_kept_where_the_root_is_to_be_mounted_is_handed_back(stand: Stand) -> None:
