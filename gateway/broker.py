@@ -46,6 +46,7 @@ class Ear:
         self._consume = consume
         self._hear = hear
         own = topology.own_queue(topology.GATEWAY_QUEUES, uuid4().hex, (topology.PROGRESS, *topology.TERMINALS))
+        # mypy: FastStream's own types know no plain table of arguments
         self._queue = RabbitQueue(own.name, routing_key=own.keys[0], arguments=own.arguments)  # type: ignore[call-overload]
         self._more_keys = own.keys[1:]
         consume.subscriber(

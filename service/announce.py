@@ -63,6 +63,7 @@ class Announcer:
 
         async def publish() -> None:
             await self.produce.publish(
+                # mypy: pamqp takes each of them
                 body, exchange=PARKED, routing_key=routing_key, persist=True, headers=dict(headers)  # type: ignore[arg-type]
             )  # fmt: skip
 

@@ -102,6 +102,7 @@ def as_yaml(described: Json) -> str:
 
 
 def _received(consume: RabbitBroker) -> list[Queue]:
+    # mypy: RabbitMQ's, of which the base class knows nothing
     names = [subscriber.queue.name for subscriber in consume.subscribers]  # type: ignore[attr-defined]
     # FastStream has them as a set.
     return sorted(map(_queue_of, names), key=lambda queue: (queue not in topology.QUEUES, queue.name))
@@ -121,6 +122,7 @@ def _sent(produce: RabbitBroker) -> list[str]:
     [user] = [user for user in topology.USERS if user.name == WORKER]
     allowed = [key for key in MESSAGES if re.search(user.topics_written, key)]
     for publisher in produce.publishers:
+        # mypy: RabbitMQ's, of which the base class knows nothing
         exchange, key = publisher.exchange.name, publisher.routing_key  # type: ignore[attr-defined]
         if exchange != topology.PARKED and (exchange != topology.EVENTS or key not in allowed):
             raise Drift(f"the worker publishes {key} to {exchange or 'the default exchange'}, which the contract lacks")

@@ -202,6 +202,7 @@ class Consumption:
                     await _forgiven(self._consume(subscriber, queue))
 
     async def _consume(self, subscriber: RabbitSubscriber, queue: RobustQueue) -> None:
+        # mypy: as FastStream itself calls it
         subscriber._consumer_tag = await queue.consume(subscriber.consume, no_ack=False)  # type: ignore[arg-type]
 
     def is_consuming(self) -> bool:
@@ -216,6 +217,7 @@ def _queue(subscriber: RabbitSubscriber) -> RobustQueue | None:
 def _is_consumer(subscriber: RabbitSubscriber) -> bool:
     """What aiormq holds for a consumer goes with its channel, and with a cancel that the broker sends."""
     queue = _queue(subscriber)
+    # mypy: aio-pika's own channel, which it shows nobody
     channel = None if queue is None else queue.channel._channel  # type: ignore[attr-defined]
     return (
         channel is not None and not channel.channel.is_closed and subscriber._consumer_tag in channel.channel.consumers

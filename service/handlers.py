@@ -197,6 +197,7 @@ def _take(
 def _hear_broadcasts(consume: RabbitBroker, handlers: Handlers) -> None:
     own = topology.own_queue(topology.WORKER_QUEUES, uuid4().hex, (topology.CANCEL,))
     consume.subscriber(
+        # mypy: FastStream's own types know no plain table of arguments
         RabbitQueue(own.name, routing_key=topology.CANCEL, arguments=own.arguments),  # type: ignore[call-overload]
         EVENTS,
         ack_policy=AckPolicy.ACK,
